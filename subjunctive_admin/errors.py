@@ -1,22 +1,22 @@
 """What can go wrong, what happened and what to do next.
 
-    SubjunctiveError                    exit 2: work that was begun has failed
-    ├── UsageError                      exit 64: a wrong name, parameter or option
-    ├── InvalidContent                  faults in seeds, content or configuration, all reported together
-    ├── Conflict                        somebody changed it in between; nothing was overwritten
-    ├── NotFound                        no such item, user, key or notebook
-    ├── ConstraintRefused               PostgreSQL refused a row
-    ├── WriteRefused                    this session only reads
-    └── CouldNotBegin                   exit 3: nothing was attempted
-        ├── SettingsError               a SUBJUNCTIVE_ variable or a folder is unusable
-        ├── EmbeddedServerError         the private PostgreSQL could not be made or started
-        ├── NotSetUp                    the database lacks the schema this version needs
-        └── DatabaseUnavailable         no usable connection
-            ├── ServerUnreachable
-            ├── AccessDenied
-            ├── UnknownDatabase
-            ├── ServerTooOld
-            └── NoConnectionLeft
+SubjunctiveError                    exit 2: work that was begun has failed
+├── UsageError                      exit 64: a wrong name, parameter or option
+├── InvalidContent                  faults in seeds, content or configuration, all reported together
+├── Conflict                        somebody changed it in between; nothing was overwritten
+├── NotFound                        no such item, user, key or notebook
+├── ConstraintRefused               PostgreSQL refused a row
+├── WriteRefused                    this session only reads
+└── CouldNotBegin                   exit 3: nothing was attempted
+    ├── SettingsError               a SUBJUNCTIVE_ variable or a folder is unusable
+    ├── EmbeddedServerError         the private PostgreSQL could not be made or started
+    ├── NotSetUp                    the database lacks the schema this version needs
+    └── DatabaseUnavailable         no usable connection
+        ├── ServerUnreachable
+        ├── AccessDenied
+        ├── UnknownDatabase
+        ├── ServerTooOld
+        └── NoConnectionLeft
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Content: find it, change it, check it."""

@@ -1,0 +1,336 @@
+"""One place for connections: sync and async engine and session, read-only unless asked.
+
+database = open_database()
+with database.session() as session: ...              # reads
+with database.session(write=True) as session: ...    # one transaction, committed at the end
+async with database.async_session() as session: ...
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from subjunctive_admin.embedded import EmbeddedServer
+from subjunctive_admin.errors import (
+    AccessDenied,
+    Conflict,
+    ConstraintRefused,
+    DatabaseUnavailable,
+    NoConnectionLeft,
+    NotSetUp,
+    ServerTooOld,
+    ServerUnreachable,
+    SettingsError,
+    SubjunctiveError,
+    UnknownDatabase,
+    WriteRefused,
+)
+from subjunctive_admin.models import Base
+from subjunctive_admin.models.rules import sentences
+from subjunctive_admin.pooling import (
+    MeasuredAsyncQueuePool,
+    MeasuredQueuePool,
+    PoolMonitor,
+    PoolReading,
+    read_pool,
+)
+from subjunctive_admin.settings import Settings, load_settings
+
+OLDEST_MAJOR, NEWEST_MAJOR = 15, 18
+_IDLE_IN_TRANSACTION_SECONDS = 600
+_APPLICATION_NAME_BYTES = 63
+
+
+class Database:
+    """The engines and sessions of one process on one PostgreSQL; `purpose` names it to the server."""
+
+    def __init__(self, url: str | URL, settings: Settings | None = None, *, purpose: str = "admin") -> None:
+        self.settings = settings or load_settings()
+        self.url = _parse(url)
+        self.purpose = purpose
+        self.monitor = PoolMonitor()
+        self.async_monitor = PoolMonitor()
+
+    @property
+    def application_name(self) -> str:
+        """`subjunctive:<purpose>:<host>:<pid>`, as other sessions see it in pg_stat_activity."""
+        name = f"subjunctive:{self.purpose}:{socket.gethostname()}:{os.getpid()}"
+        return name.encode("ascii", "replace").decode()[:_APPLICATION_NAME_BYTES]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The sync engine; its pool is measured by `monitor`."""
+        engine = create_engine(self.url, **self._engine_options(MeasuredQueuePool))
+        self._prepare(engine, self.monitor)
+        return engine
+
+    @cached_property
+    def async_engine(self) -> AsyncEngine:
+        """The async engine on the same driver; its pool is measured by `async_monitor`."""
+        engine = create_async_engine(self.url, **self._engine_options(MeasuredAsyncQueuePool))
+        self._prepare(engine.sync_engine, self.async_monitor)
+        return engine
+
+    @contextmanager
+    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+        """One Core transaction: committed at the end, rolled back by an exception.
+
+        Raises a `SubjunctiveError` that says what the server refused.
+        """
+        self._refuse_unless_allowed(write)
+        with (
+            self._explained(write),
+            self.engine.connect() as connection,
+            connection.execution_options(postgresql_readonly=not write).begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def session(self, *, write: bool = False) -> Iterator[Session]:
+        """One ORM transaction, like `connection`; objects stay readable after its end."""
+        with self.connection(write=write) as connection, self._explained(write):
+            session = Session(connection, expire_on_commit=False, autoflush=write)
+            with session.begin():
+                yield session
+
+    @asynccontextmanager
+    async def async_session(self, *, write: bool = False) -> AsyncIterator[AsyncSession]:
+        """The async twin of `session`: the same statements, the same errors."""
+        self._refuse_unless_allowed(write)
+        with self._explained(write):
+            async with self.async_engine.connect() as connection:
+                await connection.execution_options(postgresql_readonly=not write)
+                async with (
+                    AsyncSession(connection, expire_on_commit=False, autoflush=write) as session,
+                    session.begin(),
+                ):
+                    yield session
+
+    def pool_reading(self) -> PoolReading:
+        """The sync pool now."""
+        return read_pool(self.engine.pool, self.monitor)
+
+    def async_pool_reading(self) -> PoolReading:
+        """The async pool now."""
+        return read_pool(self.async_engine.sync_engine.pool, self.async_monitor)
+
+    def dispose(self) -> None:
+        """Close the sync engine's idle connections."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    async def dispose_async(self) -> None:
+        """Close the async engine's idle connections."""
+        if "async_engine" in self.__dict__:
+            await self.async_engine.dispose()
+
+    def _refuse_unless_allowed(self, write: bool) -> None:
+        if write and self.settings.read_only:
+            raise WriteRefused("SUBJUNCTIVE_READ_ONLY is set, so nothing is written.", next_step="unset it to write")
+
+    @contextmanager
+    def _explained(self, write: bool) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise explain(error, self.url, write=write) from error
+
+    def _engine_options(self, pool: type) -> dict[str, Any]:
+        settings = self.settings
+        arguments: dict[str, Any] = {
+            "application_name": self.application_name,
+            "connect_timeout": settings.connect_timeout,
+        }
+        if settings.pooler == "transaction":
+            # A transaction pooler gives each transaction another backend: nothing may live longer than one.
+            return {"poolclass": NullPool, "connect_args": {**arguments, "prepare_threshold": None}}
+        given = self.url.query.get("options", "")
+        arguments["options"] = " ".join([*([given] if isinstance(given, str) else given), *self._startup_options()])
+        return {
+            "poolclass": pool,
+            "pool_size": settings.pool_size,
+            "max_overflow": settings.pool_overflow,
+            "pool_timeout": settings.pool_timeout,
+            "pool_recycle": settings.pool_recycle,
+            "pool_pre_ping": True,
+            "connect_args": arguments,
+        }
+
+    def _timeouts(self) -> dict[str, str]:
+        return {
+            "lock_timeout": f"{self.settings.lock_timeout * 1000:.0f}ms",
+            "statement_timeout": f"{self.settings.statement_timeout * 1000:.0f}ms",
+            "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
+        }
+
+    def _startup_options(self) -> list[str]:
+        return [f"-c {name}={value}" for name, value in {**self._timeouts(), "timezone": "UTC"}.items()]
+
+    def _prepare(self, engine: Engine, monitor: PoolMonitor) -> None:
+        event.listen(engine, "connect", _refuse_old_server)
+        monitor.attach(engine.pool)
+        if isinstance(engine.pool, MeasuredQueuePool | MeasuredAsyncQueuePool):
+            engine.pool.monitor = monitor
+        if self.settings.pooler == "transaction":
+            settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self._timeouts().items())
+            event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(settings))
+
+
+def open_database(settings: Settings | None = None, *, purpose: str = "admin") -> Database:
+    """The database the settings name; without one, the embedded server of HOME, started if need be.
+
+    Raises `EmbeddedServerError` or `SettingsError`; a server elsewhere is first contacted when used.
+    """
+    settings = settings or load_settings()
+    if settings.database_url is not None:
+        return Database(settings.database_url.get_secret_value(), settings, purpose=purpose)
+    server = EmbeddedServer(settings.home, major=settings.embedded_major)
+    server.start()
+    return Database(server.url(), settings, purpose=purpose)
+
+
+def _parse(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "SUBJUNCTIVE_DATABASE_URL is not a database address.",
+            next_step="write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+        ) from None
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise SettingsError(
+            f"SUBJUNCTIVE_DATABASE_URL names {parsed.get_backend_name()}; only PostgreSQL is supported.",
+            next_step="write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _refuse_old_server(connection: Any, _record: Any) -> None:
+    driver = getattr(connection, "driver_connection", None) or connection
+    version: int = driver.info.server_version
+    if version < OLDEST_MAJOR * 10_000:
+        raise ServerTooOld(
+            f"The server is PostgreSQL {version // 10_000}; {OLDEST_MAJOR} is the oldest supported version.",
+            next_step=f"upgrade it to PostgreSQL {OLDEST_MAJOR} to {NEWEST_MAJOR}",
+        )
+
+
+def explain(error: DBAPIError | PoolTimeoutError | InterfaceError, url: URL, *, write: bool) -> SubjunctiveError:
+    """The error of a driver as one sentence with the next step, by SQLSTATE where there is one."""
+    if isinstance(error, PoolTimeoutError):
+        return NoConnectionLeft(
+            "Every connection of this process' pool is in use.",
+            next_step="close idle sessions, or raise SUBJUNCTIVE_POOL_SIZE",
+        )
+    state = getattr(error.orig, "sqlstate", None)
+    text = _first_line(error.orig)
+    if state is None:
+        return _explain_connection(str(error.orig), text, url)
+    if state.startswith("23"):
+        return _explain_constraint(error.orig, text)
+    known = _by_state(state, text, url, write)
+    return known or SubjunctiveError(f"PostgreSQL refused (SQLSTATE {state}): {text}.")
+
+
+def _by_state(state: str, text: str, url: URL, write: bool) -> SubjunctiveError | None:
+    match state:
+        case "25006" if write:
+            return WriteRefused(
+                f"The server at {_address(url)} accepts no writes: it is a standby, or set read-only.",
+                next_step="point SUBJUNCTIVE_DATABASE_URL at the primary",
+            )
+        case "25006":
+            return WriteRefused("This session only reads.", next_step="open it with session(write=True)")
+        case "42501":
+            return AccessDenied(f"{url.username} has no right to do this: {text}.", next_step="use the owner's account")
+        case "42P01" | "3F000" | "42703" | "42704":
+            return NotSetUp(
+                f"The database {url.database} lacks what this version needs: {text}.",
+                next_step="subjunctive-admin setup",
+            )
+        case "55P03":
+            return Conflict(
+                "Another session holds a lock that this needs; nothing was changed.",
+                next_step="try again when it is done; subjunctive-admin pool shows the sessions",
+            )
+        case "57014":
+            return SubjunctiveError(
+                "The statement took too long and was cancelled.", next_step="raise SUBJUNCTIVE_STATEMENT_TIMEOUT"
+            )
+        case "40001" | "40P01":
+            return Conflict("Two sessions changed the same rows; nothing was changed here.", next_step="try again")
+        case "57P01" | "57P02" | "57P03" | "08006" | "08003":
+            return ServerUnreachable(f"The server at {_address(url)} went away: {text}.", next_step=_start_step(url))
+    return None
+
+
+_CONNECTION_REASONS: tuple[tuple[str, type[DatabaseUnavailable], str, str], ...] = (
+    (
+        r"password authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist",
+        AccessDenied,
+        "The server at {address} refused the user {user}: {text}.",
+        "check the user and the password of SUBJUNCTIVE_DATABASE_URL",
+    ),
+    (
+        r"database .* does not exist",
+        UnknownDatabase,
+        "The server at {address} has no database {database}.",
+        "create it, or correct SUBJUNCTIVE_DATABASE_URL",
+    ),
+    (
+        r"too many clients|remaining connection slots",
+        NoConnectionLeft,
+        "The server at {address} has no connection left.",
+        "close idle sessions there, or raise its max_connections",
+    ),
+)
+
+
+def _explain_connection(whole: str, text: str, url: URL) -> SubjunctiveError:
+    # libpq gives a failed connection no SQLSTATE; its words are all there is to tell the reasons apart.
+    for pattern, cls, message, step in _CONNECTION_REASONS:
+        if re.search(pattern, whole):
+            facts = {"address": _address(url), "user": url.username, "database": url.database, "text": text}
+            return cls(message.format(**facts), next_step=step)
+    return ServerUnreachable(f"No usable server at {_address(url)}: {text}.", next_step=_start_step(url))
+
+
+def _explain_constraint(original: Any, text: str) -> ConstraintRefused:
+    name = original.diag.constraint_name
+    said = sentences(Base.metadata.tables.values()).get(name or "")
+    detail = f" ({original.diag.message_detail.rstrip('.')})" if original.diag.message_detail else ""
+    table = original.diag.table_name or "the table"
+    if said:
+        return ConstraintRefused(f"{table} refused the row: {said}{detail}.", constraint=name)
+    return ConstraintRefused(f"{table} refused the row: {text}{detail}.", constraint=name)
+
+
+def _first_line(original: object) -> str:
+    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
+    # A failed connection lists every address it tried; the reason stands behind the last FATAL.
+    fatal = [line.split("FATAL:", 1)[1].strip() for line in lines if "FATAL:" in line]
+    return (fatal or lines or ["no reason given"])[0].rstrip(".")
+
+
+def _address(url: URL) -> str:
+    host = url.query.get("host") or url.host or "localhost"
+    return host if isinstance(host, str) else ", ".join(host)
+
+
+def _start_step(url: URL) -> str:
+    return (
+        "subjunctive-admin db start" if url.query.get("host") and not url.host else "check the address and the server"
+    )
