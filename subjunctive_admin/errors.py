@@ -46,6 +46,7 @@ class InvalidContent(SubjunctiveError):
 
     def __init__(self, message: str, faults: Sequence[str], *, next_step: str | None = None) -> None:
         self.faults = tuple(faults)
+        # The message holds every fault: it is what a notebook, a log and a terminal show.
         super().__init__("\n  ".join([message, *self.faults]), next_step=next_step)
 
 

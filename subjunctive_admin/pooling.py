@@ -102,7 +102,7 @@ def read_pool(pool: Pool, monitor: PoolMonitor) -> PoolReading:
     waits, holds = [1000 * s for s in monitor.waits], [1000 * s for s in monitor.holds]
     return PoolReading(
         size=queue.size() if queue else 0,
-        max_overflow=max(queue._max_overflow, 0) if queue else 0,
+        max_overflow=max(queue._max_overflow, 0) if queue else 0,  # noqa: SLF001 - SQLAlchemy tells it nowhere else
         checked_out=queue.checkedout() if queue else 0,
         idle=queue.checkedin() if queue else 0,
         # SQLAlchemy counts from -size upwards until the pool is full.

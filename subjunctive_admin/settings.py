@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     pool_wait_warning: float = Field(0.05, gt=0, description="Seconds (p95) to wait for a pooled connection.")
     pool_wait_critical: float = Field(1.0, gt=0, description="Seconds (p95) to wait for a pooled connection.")
     report_timeout: float = Field(600.0, gt=0, description="Seconds one notebook may take in all.")
+    read_warning: float = Field(0.1, gt=0, description="Seconds (p95) for a common read before health warns.")
+    read_critical: float = Field(1.0, gt=0, description="Seconds (p95) for a common read before health is critical.")
 
     @field_validator("database_url", mode="before")
     @classmethod

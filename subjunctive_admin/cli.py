@@ -1,0 +1,548 @@
+"""The command line: a command is parse, call, print. stdout is data, stderr narration, the exit code an answer.
+
+    0 ok · 1 warning or finding · 2 critical or failed · 3 unknown or could not begin · 64 wrong usage
+    130 / 143 interrupted
+
+Heavy modules are imported inside the commands that need them: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer._click.exceptions import UsageError as CommandLineError
+
+from subjunctive_admin.errors import SubjunctiveError, UsageError
+from subjunctive_admin.narration import Narrator, can_encode
+from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS
+
+if TYPE_CHECKING:
+    from subjunctive_admin.db import Database
+    from subjunctive_admin.embedded import EmbeddedServer
+    from subjunctive_admin.settings import Settings
+
+USAGE, UNEXPECTED, INTERRUPTED, TERMINATED = 64, 3, 130, 143
+
+
+def _group(help_text: str) -> typer.Typer:
+    return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+app = _group("Admin and analytics for a Spanish Subjunctive Practice application.")
+db = _group("The embedded PostgreSQL.")
+user = _group("Accounts. Passwords come from a prompt or from stdin.")
+config = _group("The system configuration.")
+report = _group("Run notebooks as reports.")
+for _name, _commands in (("db", db), ("user", user), ("config", config), ("report", report)):
+    app.add_typer(_commands, name=_name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised where the program stands so that files, locks and kernels are cleaned up."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from subjunctive_admin import __version__  # noqa: PLC0415
+
+        _print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    del version, debug  # --debug is read by main(), which outlives every command
+
+
+def _print(text: str) -> None:
+    stream = sys.stdout
+    stream.write((text if can_encode(stream, text) else text.encode("ascii", "replace").decode()) + "\n")
+
+
+def _print_json(value: Any) -> None:
+    _print(json.dumps(value, ensure_ascii=not can_encode(sys.stdout), indent=2))
+
+
+def _settings() -> Settings:
+    from subjunctive_admin.settings import load_settings  # noqa: PLC0415
+
+    return load_settings()
+
+
+def _server() -> EmbeddedServer:
+    from subjunctive_admin.embedded import EmbeddedServer  # noqa: PLC0415
+
+    settings = _settings()
+    return EmbeddedServer(settings.home, major=settings.embedded_major)
+
+
+@contextmanager
+def _database(purpose: str) -> Iterator[Database]:
+    from subjunctive_admin.db import open_database  # noqa: PLC0415
+
+    database = open_database(_settings(), purpose=purpose)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _set_up_database(purpose: str) -> Iterator[Database]:
+    """A database at the newest revision; anything else is refused in words."""
+    from subjunctive_admin.schema import require_current  # noqa: PLC0415
+
+    with _database(purpose) as database:
+        with database.connection() as connection:
+            require_current(connection)
+        yield database
+
+
+def _actor() -> str:
+    import getpass  # noqa: PLC0415
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no passwd entry, as in some containers
+        return "unknown"
+
+
+@app.command()
+def demo(
+    out: Out = Path("subjunctive-demo"),
+) -> None:
+    """Start the embedded PostgreSQL, migrate, seed, and run every reading notebook into one folder."""
+    from subjunctive_admin.demo import closing_lines, run_demo  # noqa: PLC0415
+    from subjunctive_admin.settings import load_settings  # noqa: PLC0415
+
+    narrator = Narrator()
+    narrator.say("Subjunctive Admin demo")
+    narrator.say()
+    settings = _settings()
+    if not settings.uses_embedded:
+        narrator.say("  SUBJUNCTIVE_DATABASE_URL is set; the demo ignores it and uses the embedded server.")
+        settings = load_settings(database_url=None)
+    outcome = run_demo(settings, out.absolute(), narrator)
+    narrator.say()
+    _print("\n".join(closing_lines(outcome, settings)))
+    for run in outcome.failed:
+        narrator.say(f"{run.name} failed: {run.error}")
+    raise typer.Exit(2 if outcome.failed else 0)
+
+
+@db.command("start")
+def db_start(as_json: AsJson = False) -> None:
+    """Start the embedded server, and create it the first time."""
+    _print_status(_server().start(), as_json)
+
+
+@db.command("stop")
+def db_stop() -> None:
+    """Stop the embedded server; its data stays."""
+    stopped = _server().stop()
+    _print("The server was stopped." if stopped else "The server was not running.")
+
+
+@db.command("status")
+def db_status(as_json: AsJson = False) -> None:
+    """Say whether the embedded server runs; exit code 3 when it does not."""
+    status = _server().status()
+    _print_status(status, as_json)
+    raise typer.Exit(0 if status.state == "running" else 3)
+
+
+def _print_status(status: Any, as_json: bool) -> None:
+    facts = {
+        "state": status.state,
+        "version": status.version,
+        "pid": status.pid,
+        "data": str(status.data),
+        "socket_folder": str(status.socket_folder) if status.socket_folder else None,
+    }
+    if as_json:
+        _print_json(facts)
+    elif status.state == "running":
+        _print(f"PostgreSQL {status.version} is running, pid {status.pid}, data in {status.data}.")
+    elif status.state == "stopped":
+        _print(f"The server in {status.data} is stopped. Next: subjunctive-admin db start")
+    else:
+        _print(f"There is no server in {status.data} yet. Next: subjunctive-admin db start")
+
+
+@db.command("url")
+def db_url(
+    show_password: Annotated[bool, typer.Option("--show-password", help="Print it in full.")] = False,
+) -> None:
+    """Print the embedded server's address; its password only when asked for."""
+    _print(_server().url(hide_password=not show_password))
+
+
+@app.command()
+def setup(
+    environment: Annotated[
+        str | None, typer.Option(help="development, staging, production, or a name of yours.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create or upgrade the schema, and record which environment this database is."""
+    from subjunctive_admin import schema  # noqa: PLC0415
+
+    with _database("setup") as database:
+        state = schema.setup(database, environment, narrate=Narrator().say)
+    facts = {"revision": state.current, "head": state.head, "environment": state.environment}
+    if as_json:
+        _print_json(facts)
+    else:
+        _print(f"The database is at revision {state.current}, the newest, and is marked {state.environment}.")
+
+
+@app.command()
+def migrate(
+    to: Annotated[str, typer.Option("--to", metavar="REV", help="A revision, head or base.")] = "head",
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL from nothing to REV, and change nothing.")] = False,
+) -> None:
+    """Bring the schema to a revision, upwards or downwards."""
+    from subjunctive_admin import schema  # noqa: PLC0415
+
+    if sql:
+        _print(schema.offline_sql(to))
+        return
+    with _database("migrate") as database:
+        state = schema.migrate(database, to, narrate=Narrator().say)
+    _print(f"The database is at revision {state.current or 'base'}; the newest is {state.head}.")
+
+
+@app.command()
+def seed(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the differences and write nothing.")] = False,
+    take: Annotated[
+        list[str] | None, typer.Option("--take", metavar="ITEM", help="Overwrite this edited item.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the seeds into the database; what an editor changed is kept and listed (exit code 1)."""
+    from subjunctive_admin import seeding  # noqa: PLC0415
+
+    narrator = Narrator()
+    items = seeding.read_seeds()
+    with _set_up_database("seed") as database, database.session(write=not dry_run) as session:
+        result = seeding.seed(
+            session,
+            items,
+            take=take or (),
+            dry_run=dry_run,
+            progress=lambda done, total: narrator.progress(f"Seed {done} of {total}"),
+        )
+    narrator.progress("")
+    _print_json(result.as_dict()) if as_json else _print("\n".join(seeding.report_lines(result)))
+    raise typer.Exit(1 if result.of(seeding.Outcome.KEPT) else 0)
+
+
+@app.command()
+def health(
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="ID", help="Run this check alone.")] = None,
+    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Check the database; the exit code is the worst finding."""
+    if output not in ("text", "json"):
+        raise UsageError(f"There is no format {output!r}.", next_step="use text or json")
+    from subjunctive_admin.ops.health import health_text, run_health  # noqa: PLC0415
+
+    narrator = Narrator()
+    with _database("health") as database:
+        result = run_health(database, only=only or (), narrate=narrator.progress)
+    narrator.progress("")
+    if as_json or output == "json":
+        _print_json(result.as_dict())
+    else:
+        _print(health_text(result, ascii_only=not can_encode(sys.stdout)))
+    raise typer.Exit(EXIT_CODE_OF_STATUS[result.overall])
+
+
+@app.command()
+def pool(as_json: AsJson = False) -> None:
+    """Show this process' connection pool, the server's budget and the suite's other sessions."""
+    from subjunctive_admin.ops.pool import pool_report, pool_text  # noqa: PLC0415
+
+    with _database("pool") as database:
+        result = pool_report(database)
+    _print_json(result.as_dict()) if as_json else _print(pool_text(result))
+    raise typer.Exit(EXIT_CODE_OF_STATUS[result.status])
+
+
+def _read_password() -> str:
+    import getpass  # noqa: PLC0415
+
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    first = getpass.getpass("Password: ")
+    if first != getpass.getpass("Again: "):
+        raise UsageError("The two passwords differ.", next_step="type the same one twice")
+    return first
+
+
+@user.command("create")
+def user_create(
+    username: str,
+    email: Annotated[str, typer.Option(help="E-mail address.")],
+    first_name: Annotated[str | None, typer.Option()] = None,
+    last_name: Annotated[str | None, typer.Option()] = None,
+    timezone: Annotated[str, typer.Option(help="UTC or Area/City.")] = "UTC",
+    superuser: Annotated[bool, typer.Option("--superuser", help="May administer the application.")] = False,
+) -> None:
+    """Create an account."""
+    from subjunctive_admin import users  # noqa: PLC0415
+
+    with _set_up_database("user") as database, database.session(write=True) as session:
+        created = users.create_user(
+            session,
+            username,
+            email,
+            _read_password(),
+            first_name=first_name,
+            last_name=last_name,
+            timezone=timezone,
+            is_superuser=superuser,
+        )
+        _print(str(created.id))
+    Narrator().say(f"{username} was created.")
+
+
+@user.command("list")
+def user_list(
+    active: Annotated[bool, typer.Option("--active", help="Leave out deactivated accounts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the accounts."""
+    from subjunctive_admin import users  # noqa: PLC0415
+
+    with _set_up_database("user") as database, database.session() as session:
+        accounts = [users.describe(account) for account in session.scalars(users.list_users(active_only=active))]
+    if as_json:
+        _print_json(accounts)
+        return
+    for account in accounts:
+        state = "active" if account["is_active"] else "deactivated"
+        _print(f"{account['username']:<24} {account['email']:<36} {state:<12} {account['timezone']}")
+    if not accounts:
+        Narrator().say("There are no users yet. Next: subjunctive-admin user create NAME --email ADDRESS")
+
+
+@user.command("show")
+def user_show(name: str, as_json: AsJson = False) -> None:
+    """Show one account, by username or e-mail address."""
+    from subjunctive_admin import users  # noqa: PLC0415
+
+    with _set_up_database("user") as database, database.session() as session:
+        account = users.describe(users.find_user(session, name))
+    if as_json:
+        _print_json(account)
+        return
+    for field, value in account.items():
+        _print(f"{field:<22} {'–' if value is None else value}")
+
+
+@user.command("deactivate")
+def user_deactivate(name: str) -> None:
+    """Close an account; what it recorded is kept."""
+    from subjunctive_admin import users  # noqa: PLC0415
+
+    with _set_up_database("user") as database, database.session(write=True) as session:
+        closed = users.deactivate(session, name).username
+    _print(f"{closed} was deactivated.")
+
+
+@user.command("set-password")
+def user_set_password(name: str) -> None:
+    """Replace an account's password."""
+    from subjunctive_admin import users  # noqa: PLC0415
+
+    with _set_up_database("user") as database, database.session(write=True) as session:
+        changed = users.set_password(session, name, _read_password()).username
+    _print(f"{changed} has a new password.")
+
+
+@config.command("get")
+def config_get(key: str, as_json: AsJson = False) -> None:
+    """Print one value as JSON, or the whole entry with --json."""
+    from subjunctive_admin.configuration import get_entry  # noqa: PLC0415
+
+    with _set_up_database("config") as database, database.session() as session:
+        entry = get_entry(session, key)
+    _print_json(entry.payload()) if as_json else _print(json.dumps(entry.payload()["value"], ensure_ascii=False))
+
+
+@config.command("set")
+def config_set(key: str, value: str) -> None:
+    """Change one value within its type and limits."""
+    from subjunctive_admin.configuration import set_entry  # noqa: PLC0415
+
+    with _set_up_database("config") as database, database.session(write=True) as session:
+        sentence = set_entry(session, key, value, actor=_actor())
+    _print(sentence)
+
+
+@config.command("list")
+def config_list(as_json: AsJson = False) -> None:
+    """List every value."""
+    from subjunctive_admin.configuration import list_entries  # noqa: PLC0415
+
+    with _set_up_database("config") as database, database.session() as session:
+        entries = [entry.payload() for entry in list_entries(session)]
+    if as_json:
+        _print_json(entries)
+        return
+    for entry in entries:
+        _print(f"{entry['name']:<40} {json.dumps(entry['value'], ensure_ascii=False)}")
+
+
+def _run_notebooks(names: Sequence[str] | None, parameters: dict[str, str], out: Path, as_json: bool) -> NoReturn:
+    from subjunctive_admin import reports  # noqa: PLC0415
+    from subjunctive_admin.vocabulary import overall  # noqa: PLC0415
+
+    settings, narrator, folder = _settings(), Narrator(), out.absolute()
+    chosen = [reports.find_notebook(name) for name in names] if names else None
+    notebooks = chosen or [notebook for notebook in reports.list_notebooks() if notebook.effect == "read"]
+    for notebook in notebooks:
+        reports.checked_parameters(notebook, parameters)
+    runs = []
+    for notebook in notebooks:
+        with narrator.step(f"{notebook.number} {notebook.title}".strip()) as step:
+            run = reports.run_report(
+                notebook,
+                parameters,
+                out=folder,
+                settings=settings,
+                on_cell=lambda done, total: narrator.progress(f"cell {done} of {total}"),
+            )
+            step.status, step.detail = run.status, run.headline
+        runs.append(run)
+    index = reports.write_index(folder)
+    if as_json:
+        _print_json([run.as_dict() for run in runs] if chosen is None else runs[0].as_dict())
+    else:
+        _print(str(index if chosen is None else folder / runs[0].name / f"{runs[0].name}.html"))
+    for run in runs:
+        if run.error and run.headline == "The report failed":
+            narrator.say(f"{run.name}: {run.error}")
+    raise typer.Exit(EXIT_CODE_OF_STATUS[overall([run.status for run in runs])])
+
+
+@report.command("run")
+def report_run(
+    name: Annotated[str, typer.Argument(help="A name such as health, or the path of a notebook.")],
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="KEY=VALUE")] = None,
+    out: Out = Path("subjunctive-reports"),
+    as_json: AsJson = False,
+) -> None:
+    """Run one notebook and print where its page is; the exit code is the report's status."""
+    given = {}
+    for pair in parameter or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair!r} is no parameter.", next_step="write it as -p key=value")
+        given[key] = value
+    _run_notebooks([name], given, out, as_json)
+
+
+@report.command("all")
+def report_all(out: Out = Path("subjunctive-reports"), as_json: AsJson = False) -> None:
+    """Run every notebook that only reads; the exit code is the worst status."""
+    _run_notebooks(None, {}, out, as_json)
+
+
+@report.command("list")
+def report_list(as_json: AsJson = False) -> None:
+    """List the notebooks with what they do and take."""
+    from subjunctive_admin.reports import list_notebooks  # noqa: PLC0415
+
+    notebooks = list_notebooks()
+    if as_json:
+        _print_json(
+            [
+                {
+                    "name": notebook.name,
+                    "title": notebook.title,
+                    "audience": notebook.audience,
+                    "effect": notebook.effect,
+                    "parameters": [
+                        {"name": p.name, "type": p.type, "default": p.default, "help": p.help}
+                        for p in notebook.parameters
+                    ],
+                }
+                for notebook in notebooks
+            ]
+        )
+        return
+    for notebook in notebooks:
+        takes = ", ".join(parameter.name for parameter in notebook.parameters)
+        _print(f"{notebook.name:<20} {notebook.effect:<6} {notebook.title:<24} {takes}")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with the code that the contract names."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    sys.exit(_run(given, debug))
+
+
+def _raise_terminated(_number: int, _frame: object) -> NoReturn:
+    raise _Terminated
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        code = app(arguments, prog_name="subjunctive-admin", standalone_mode=False)
+        sys.stdout.flush()
+    except SubjunctiveError as error:
+        return _say_error(error, debug)
+    except CommandLineError as error:
+        where = error.ctx.command_path if error.ctx else "subjunctive-admin"
+        message = error.format_message()
+        # Without a command the message is the help itself, which already is the next step.
+        Narrator().say(message if message.startswith("Usage:") else f"{message} Next: {where} --help")
+        return USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        Narrator().say("Interrupted.")
+        return INTERRUPTED
+    except _Terminated:
+        Narrator().say("Ended by SIGTERM.")
+        return TERMINATED
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; there is nobody left to tell.
+        sys.stdout = None
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if debug:
+            traceback.print_exc()
+        Narrator().say(f"Unexpected error: {type(error).__name__}: {error} Next: run it again with --debug")
+        return UNEXPECTED
+    return code if isinstance(code, int) else 0
+
+
+def _say_error(error: SubjunctiveError, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    narrator = Narrator()
+    narrator.say(error.message)
+    if error.next_step:
+        narrator.say(f"Next: {error.next_step}")
+    return error.exit_code

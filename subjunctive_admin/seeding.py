@@ -1,0 +1,333 @@
+"""`seeds/` → database, three ways: what the file says, what is live, what seeding wrote last.
+
+An item that an editor changed is kept and listed; only `take` overwrites it, with a revision. All
+of it is one transaction: a killed run leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from subjunctive_admin.content.store import Editing, differences, load_all
+from subjunctive_admin.errors import InvalidContent, NotFound, UsageError
+from subjunctive_admin.models import SeedBase
+from subjunctive_admin.resources import resource_folder
+from subjunctive_admin.structures import CONTENT_CLASSES, Content, ExerciseContent
+from subjunctive_admin.vocabulary import ItemKind, OperationKind
+
+SEEDER = "seed"
+# The key of the advisory lock: "seeding!" in ASCII.
+_LOCK_KEY = int.from_bytes(b"seeding!", "big") - (1 << 63)
+_WHERE: dict[ItemKind, str] = {
+    ItemKind.VERB: "verbs/*.yaml",
+    ItemKind.SCENARIO: "scenarios/*.yaml",
+    ItemKind.EXERCISE: "exercises/*.yaml",
+    ItemKind.ACHIEVEMENT: "achievements.yaml",
+    ItemKind.CONFIGURATION: "configuration.yaml",
+}
+Progress = Callable[[int, int], None]
+
+
+class Outcome(StrEnum):
+    """What seeding does with one item."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    TAKEN = "taken"
+
+
+@dataclass(frozen=True)
+class SeedItem:
+    """One item of one file, and the line it begins at."""
+
+    content: Content
+    path: Path
+    line: int
+
+    @property
+    def name(self) -> str:
+        """`kind:key`, as `--take` accepts it."""
+        return f"{self.content.kind}:{self.content.key}"
+
+
+@dataclass(frozen=True)
+class SeedChange:
+    """What seeding does with one item; `differences` lists (field, live, file)."""
+
+    name: str
+    outcome: Outcome
+    differences: tuple[tuple[str, Any, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class SeedReport:
+    """Every item's outcome, in the order of the files; `applied` is False for a dry run."""
+
+    changes: tuple[SeedChange, ...]
+    applied: bool
+
+    def of(self, outcome: Outcome) -> list[SeedChange]:
+        """The items with this outcome."""
+        return [change for change in self.changes if change.outcome is outcome]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Outcome → number of items, every outcome present."""
+        return {outcome.value: len(self.of(outcome)) for outcome in Outcome}
+
+    @property
+    def sentence(self) -> str:
+        """The whole report in one sentence."""
+        said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        return f"{len(self.changes)} items: {said}" if said else "There is nothing to seed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain JSON; unchanged items are counted, not listed."""
+        listed = [
+            {
+                "item": change.name,
+                "outcome": change.outcome.value,
+                "differences": [{"field": f, "live": before, "seed": after} for f, before, after in change.differences],
+            }
+            for change in self.changes
+            if change.outcome is not Outcome.UNCHANGED
+        ]
+        return {"applied": self.applied, "counts": self.counts, "items": listed}
+
+
+def read_seeds(folder: Path | None = None) -> list[SeedItem]:
+    """Read and validate every file, all faults together.
+
+    Raises `InvalidContent` with one sentence `file:line: key: what is wrong` for each fault.
+    """
+    folder = folder or resource_folder("seeds")
+    items: list[SeedItem] = []
+    faults: list[str] = []
+    for kind, pattern in _WHERE.items():
+        paths = sorted(folder.glob(pattern))
+        if not paths:
+            faults.append(f"{folder.name}/{pattern}: no such file")
+        for path in paths:
+            items.extend(_read_file(kind, path, path.relative_to(folder.parent), faults))
+    faults.extend(_twice(items))
+    faults.extend(_dangling(items))
+    if faults:
+        raise InvalidContent(f"The seeds have {len(faults)} faults; nothing was written.", faults)
+    return items
+
+
+def seed(
+    session: Session,
+    items: Sequence[SeedItem],
+    *,
+    take: Sequence[str] = (),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> SeedReport:
+    """Compare the items with what is live and write what differs, in the session's transaction.
+
+    `take` names edited items (`verb:hablar`, or the key alone) whose live state is overwritten.
+    Raises `NotFound` for a name that no seed has, `UsageError` for a key that two kinds share.
+    """
+    taken = {_resolve(name, items) for name in take}
+    if not dry_run:
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+    live = {kind: load_all(session, kind) for kind in _WHERE}
+    base = {(row.item_kind, row.item_key): row.content_hash for row in session.scalars(select(SeedBase))}
+    changes = [_decide(item, live[item.content.kind], base, taken) for item in items]
+    if not dry_run:
+        _write(session, items, changes, base, progress)
+    return SeedReport(tuple(changes), applied=not dry_run)
+
+
+def _decide(
+    item: SeedItem, live: dict[str, Content], base: dict[tuple[ItemKind, str], str], taken: set[str]
+) -> SeedChange:
+    wanted, current = item.content, live.get(item.content.key)
+    last = base.get((wanted.kind, wanted.key))
+    if current == wanted:
+        return SeedChange(item.name, Outcome.UNCHANGED)
+    fields = tuple(differences(current.payload() if current else None, wanted.payload()))
+    if current is None and last is None:
+        return SeedChange(item.name, Outcome.ADDED)
+    if current is not None and last == current.content_hash():
+        return SeedChange(item.name, Outcome.UPDATED, fields)
+    return SeedChange(item.name, Outcome.TAKEN if item.name in taken else Outcome.KEPT, fields)
+
+
+def _write(
+    session: Session,
+    items: Sequence[SeedItem],
+    changes: Sequence[SeedChange],
+    base: dict[tuple[ItemKind, str], str],
+    progress: Progress | None,
+) -> None:
+    written = [
+        item
+        for item, change in zip(items, changes, strict=True)
+        if change.outcome in (Outcome.ADDED, Outcome.UPDATED, Outcome.TAKEN)
+    ]
+    if written:
+        editing = Editing(session, OperationKind.SEED, actor=SEEDER)
+        for number, item in enumerate(written, start=1):
+            editing.publish(item.content)
+            if progress:
+                progress(number, len(written))
+    agreed = [
+        item
+        for item, change in zip(items, changes, strict=True)
+        if change.outcome is not Outcome.KEPT
+        and base.get((item.content.kind, item.content.key)) != item.content.content_hash()
+    ]
+    _remember(session, agreed)
+
+
+def _remember(session: Session, items: Iterable[SeedItem]) -> None:
+    rows = [
+        {"item_kind": i.content.kind, "item_key": i.content.key, "content_hash": i.content.content_hash()}
+        for i in items
+    ]
+    if rows:
+        statement = insert(SeedBase)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["item_kind", "item_key"],
+                set_={"content_hash": statement.excluded.content_hash, "seeded_at": text("now()")},
+            ),
+            rows,
+        )
+
+
+def _resolve(name: str, items: Sequence[SeedItem]) -> str:
+    matching = sorted({item.name for item in items if name in (item.name, item.content.key)})
+    if not matching:
+        raise NotFound(f"No seed is called {name!r}.", next_step="subjunctive-admin seed --dry-run lists what differs")
+    if len(matching) > 1:
+        raise UsageError(f"{name!r} names several seeds: {', '.join(matching)}.", next_step="give one of these names")
+    return matching[0]
+
+
+def _read_file(kind: ItemKind, path: Path, shown: Path, faults: list[str]) -> Iterator[SeedItem]:
+    try:
+        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        faults.append(_unreadable(shown, error))
+        return
+    entries = document if isinstance(document, CommentedSeq) else [document]
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, CommentedMap):
+            faults.append(f"{shown}: entry {position + 1} is not a mapping of keys to values")
+            continue
+        try:
+            content = CONTENT_CLASSES[kind].model_validate(_plain(entry))
+        except ValidationError as error:
+            faults.extend(_located(shown, entry, error))
+            continue
+        yield SeedItem(content, shown, entry.lc.line + 1)
+
+
+def _unreadable(shown: Path, error: Exception) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{shown}:{error.problem_mark.line + 1}: not YAML: {error.problem}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"{shown}: not UTF-8 at byte {error.start}"
+    return f"{shown}: cannot be read: {error}"
+
+
+def _plain(node: Any) -> Any:
+    """Ruamel's round-trip nodes as ordinary JSON values."""
+    if isinstance(node, CommentedMap):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        return [_plain(value) for value in node]
+    for basic in (bool, int, float, str):
+        if isinstance(node, basic):
+            return basic(node)
+    return node
+
+
+def _located(shown: Path, entry: CommentedMap, error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        line = _line_of(entry, fault["loc"])
+        yield f"{shown}:{line}: {where}: {message}" if where else f"{shown}:{line}: {message}"
+
+
+def _line_of(node: Any, location: Sequence[int | str]) -> int:
+    """The line of the deepest part of `location` that the file has, counted from 1."""
+    line: int = node.lc.line + 1
+    for part in location:
+        if isinstance(node, CommentedMap) and part in node:
+            line = node.lc.key(part)[0] + 1
+        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+            line = node.lc.item(part)[0] + 1
+        else:
+            break
+        node = node[part]
+    return line
+
+
+def _twice(items: Sequence[SeedItem]) -> Iterator[str]:
+    first: dict[str, SeedItem] = {}
+    for item in items:
+        earlier = first.setdefault(item.name, item)
+        if earlier is not item:
+            yield f"{item.path}:{item.line}: {item.name} stands in {earlier.path}:{earlier.line} already"
+
+
+def _dangling(items: Sequence[SeedItem]) -> Iterator[str]:
+    known = {item.name for item in items}
+    for item in items:
+        if isinstance(item.content, ExerciseContent):
+            for kind, key in ((ItemKind.SCENARIO, item.content.scenario), (ItemKind.VERB, item.content.verb)):
+                if f"{kind}:{key}" not in known:
+                    yield f"{item.path}:{item.line}: {kind}: there is no {kind} {key!r} in the seeds"
+
+
+_SIGNS = {Outcome.ADDED: "+", Outcome.UPDATED: "~", Outcome.TAKEN: "~", Outcome.KEPT: "="}
+_SHOWN_FIELDS = 6
+_SHOWN_ITEMS = 40
+
+
+def report_lines(report: SeedReport) -> list[str]:
+    """The report for a terminal: what differs and how, then the counts and the next step."""
+    lines: list[str] = []
+    listed = [change for change in report.changes if change.outcome is not Outcome.UNCHANGED]
+    for change in listed[:_SHOWN_ITEMS]:
+        lines.append(f"{_SIGNS[change.outcome]} {change.outcome:<8} {change.name}")
+        if change.outcome is not Outcome.ADDED:
+            lines.extend(_difference_lines(change))
+    if len(listed) > _SHOWN_ITEMS:
+        lines.append(f"  and {len(listed) - _SHOWN_ITEMS} more; --json lists them all")
+    lines.append(report.sentence + ("." if report.applied else "; nothing was written, this was a dry run."))
+    if kept := report.of(Outcome.KEPT):
+        lines.append(f"An editor's state was kept. Next: subjunctive-admin seed --take {kept[0].name} to overwrite it")
+    return lines
+
+
+def _difference_lines(change: SeedChange) -> Iterator[str]:
+    for path, before, after in change.differences[:_SHOWN_FIELDS]:
+        yield f"    {path}: live {_shown(before)}, seed {_shown(after)}"
+    if len(change.differences) > _SHOWN_FIELDS:
+        yield f"    and {len(change.differences) - _SHOWN_FIELDS} more fields"
+
+
+def _shown(value: Any) -> str:
+    whole = json.dumps(value, ensure_ascii=False)
+    return whole if len(whole) <= 60 else whole[:59] + "…"
