@@ -1,0 +1,177 @@
+"""Is the database well? Every check looks alone and says what it saw; what it could not see is `unknown`.
+
+report = run_health(database)
+print(health_text(report))
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from queue import Empty, Queue
+from time import monotonic, perf_counter
+from typing import Any
+
+from sqlalchemy import text
+
+from subjunctive_admin.db import Database
+from subjunctive_admin.errors import (
+    AccessDenied,
+    Conflict,
+    DatabaseUnavailable,
+    NoConnectionLeft,
+    ServerUnreachable,
+    SubjunctiveError,
+)
+from subjunctive_admin.ops.health import checks as _declares_the_checks  # noqa: F401
+from subjunctive_admin.ops.health.registry import CHECK_SECONDS, Check, Outcome, Probe, registered, selected
+from subjunctive_admin.ops.health.report import CheckResult, HealthReport, health_text
+from subjunctive_admin.vocabulary import Status
+
+__all__ = ["Check", "CheckResult", "HealthReport", "check_ids", "health_text", "registered", "run_health"]
+
+Narrate = Callable[[str], None]
+
+# A statement is cancelled by the server; a server that does not even answer is left alone a little later.
+_GRACE_SECONDS = 1.0
+_LOCK_SECONDS = 2.0
+
+
+def _silent(_sentence: str) -> None:
+    return None
+
+
+def check_ids() -> list[str]:
+    """The ids of all checks, in the order of a report."""
+    return [one.id for one in registered()]
+
+
+def run_health(database: Database, *, only: Sequence[str] = (), narrate: Narrate | None = None) -> HealthReport:
+    """Run all checks, or `only` these, each in a transaction of its own that only reads.
+
+    Never raises for what the server does; `UsageError` names ids that do not exist. The checks use
+    one connection beside the pool of `database`, so an exhausted pool is still diagnosed.
+    """
+    chosen = selected(only)
+    say = narrate or _silent
+    started = datetime.now(UTC)
+    own = _own_connections(database)
+    try:
+        server, lost = _contact(database, own)
+        results = []
+        for number, one in enumerate(chosen, 1):
+            say(f"{number} of {len(chosen)}: {one.title}")
+            result, lost = _run_one(one, database, own, lost)
+            results.append(result)
+    finally:
+        own.dispose()
+    run_id = f"health-{started:%Y%m%d-%H%M%S}"
+    return HealthReport(run_id, started, datetime.now(UTC), server, tuple(results))
+
+
+def _own_connections(database: Database) -> Database:
+    settings = database.settings
+    limits: dict[str, Any] = {
+        "pool_size": 1,
+        "pool_timeout": CHECK_SECONDS,
+        "statement_timeout": min(CHECK_SECONDS, settings.statement_timeout),
+        "lock_timeout": min(_LOCK_SECONDS, settings.lock_timeout),
+    }
+    return Database(database.url, settings.model_copy(update=limits), purpose="health")
+
+
+def _contact(database: Database, own: Database) -> tuple[dict[str, Any], DatabaseUnavailable | None]:
+    facts = _within_time(lambda: _read_facts(own), CHECK_SECONDS + own.settings.connect_timeout)
+    lost = facts if isinstance(facts, DatabaseUnavailable) else None
+    if isinstance(facts, TimeoutError):
+        lost = ServerUnreachable(f"The server did not answer within {CHECK_SECONDS:.0f} s.")
+    url = database.url
+    host = url.query.get("host") or url.host or "localhost"
+    server = {
+        "version": None,
+        "address": host if isinstance(host, str) else ", ".join(host),
+        "role": url.username,
+        "database": url.database,
+        "embedded": database.settings.uses_embedded,
+    }
+    return {**server, **facts} if isinstance(facts, dict) else server, lost
+
+
+def _read_facts(own: Database) -> dict[str, str]:
+    with own.connection() as connection:
+        query = (
+            "SELECT current_setting('server_version') AS version, current_user AS role, current_database() AS database"
+        )
+        row = connection.execute(text(query)).one()
+        return {"version": row.version.split()[0], "role": row.role, "database": row.database}
+
+
+def _run_one(
+    one: Check, database: Database, own: Database, lost: DatabaseUnavailable | None
+) -> tuple[CheckResult, DatabaseUnavailable | None]:
+    began = perf_counter()
+    found: Any = lost or _within_time(lambda: _look(one, database, own), CHECK_SECONDS + _GRACE_SECONDS)
+    if isinstance(found, ServerUnreachable):
+        lost = found
+    if isinstance(found, ServerUnreachable | NoConnectionLeft) or lost:
+        outcome = one.unreachable(found)
+    else:
+        outcome = found if isinstance(found, Outcome) else _unseen(one, found)
+    limits = one.limits(database.settings)
+    result = CheckResult(
+        id=one.id,
+        title=one.title,
+        group=one.group,
+        status=outcome.status,
+        observed=outcome.observed,
+        threshold={"warning": limits.warning, "critical": limits.critical},
+        message=outcome.message,
+        remedy=outcome.remedy or one.remedy,
+        duration_ms=round(1000 * (perf_counter() - began), 1),
+    )
+    return result, lost
+
+
+def _look(one: Check, database: Database, own: Database) -> Outcome:
+    deadline = monotonic() + CHECK_SECONDS
+    with own.connection() as connection:
+        return one.look(Probe(connection, database, deadline))
+
+
+def _within_time(work: Callable[[], Any], seconds: float) -> Any:
+    """The value of `work`, the exception it raised, or a TimeoutError; never raises one of its own."""
+    done: Queue[Any] = Queue()
+
+    def run() -> None:
+        try:
+            done.put(work())
+        except Exception as error:  # noqa: BLE001 - one check that fails says so and the others go on
+            done.put(error)
+
+    # A daemon: a server that stopped in the middle of an answer must not keep the process alive.
+    threading.Thread(target=run, daemon=True, name="health").start()
+    try:
+        return done.get(timeout=seconds)
+    except Empty:
+        return TimeoutError()
+
+
+def _unseen(one: Check, error: Exception) -> Outcome:
+    reason, remedy = _reason(one, error)
+    return Outcome(Status.UNKNOWN, None, f"Could not look: {reason}", remedy)
+
+
+def _reason(one: Check, error: Exception) -> tuple[str, str]:
+    cancelled = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == "57014"
+    if cancelled or isinstance(error, TimeoutError):
+        said = f"no answer within {CHECK_SECONDS:.0f} s."
+        return said, f"try again when the server is less busy: subjunctive-admin health --only {one.id}"
+    if isinstance(error, AccessDenied):
+        return error.message, f"grant this role what the check needs: {one.needs}"
+    if isinstance(error, Conflict):
+        return "another session holds a lock that this needs.", "subjunctive-admin pool"
+    if isinstance(error, SubjunctiveError):
+        return error.message, error.next_step or one.remedy
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}.", f"subjunctive-admin --debug health --only {one.id}"
