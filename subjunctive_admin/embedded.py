@@ -79,6 +79,15 @@ SETTINGS = {
 }
 FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 
+# What libpq does without a variable, where an empty value does not say it.
+NEUTRAL = {
+    "connect_timeout": "10",
+    "require_auth": "scram-sha-256",
+    "sslcertmode": "allow",
+    "min_protocol_version": "3.0",
+    "max_protocol_version": "3.0",
+}
+
 
 def _executable(folder: Path, program: str) -> Path:
     return folder / (f"{program}.exe" if WINDOWS else program)
@@ -109,7 +118,7 @@ def binaries(major: int) -> Path:
 def _version(folder: Path) -> str | None:
     """The full version, such as 18.1, of the programs in a folder."""
     try:
-        command = [_executable(folder, "postgres"), "--version"]
+        command = [str(_executable(folder, "postgres")), "--version"]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
@@ -641,9 +650,13 @@ class EmbeddedServer:
             (place / name).unlink(missing_ok=True)
 
     def _shut_down(self) -> None:
+        place = self._socket_folder()
         said = self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", "60", "-D", "data", seconds=90)
         if said is not None and self._postmaster() is not None:
             raise self._failure("does not stop", said)
+        if place != self.folder / "run":
+            with contextlib.suppress(OSError):
+                place.rmdir()
 
     def _failure(self, what: str, said: str, next_step: str | None = None) -> EmbeddedServerError:
         """An error with the last messages of the program, the start and the day."""
@@ -667,12 +680,24 @@ class EmbeddedServer:
 
     def _connect_as_superuser(self) -> psycopg.Connection:
         host, port = self._host_and_port()
-        # Each of these would otherwise be taken from the caller's PG* variables.
-        return psycopg.connect(
-            host=host, hostaddr="", port=port, user=SUPERUSER, password=self._password("password"), dbname="postgres",
-            options="", sslmode="disable", gssencmode="disable", target_session_attrs="any", connect_timeout=10,
-            autocommit=True,
-        )  # fmt: skip
+        given: dict[str, Any] = {"host": host, "port": port, "dbname": "postgres", "user": SUPERUSER}
+        given |= {"password": self._password("password"), "connect_timeout": 10, "autocommit": True}
+        return psycopg.connect(**{**unaffected_by_environment(), **given})
+
+
+def unaffected_by_environment() -> dict[str, str]:
+    """Options for `psycopg.connect` beside the address, so that the PG* variables set for another server do not count.
+
+    Empty where none is set. PGSERVICE itself cannot be overruled; what its file holds can.
+    """
+    options = {option.keyword.decode(): option for option in psycopg.pq.Conninfo.get_defaults() if option.envvar}
+    ours = {name: NEUTRAL.get(name, (option.compiled or b"").decode()) for name, option in options.items()}
+    for of_the_address in ("host", "port", "user", "password", "dbname", "service"):
+        ours.pop(of_the_address, None)
+    every = "PGSERVICE" in os.environ
+    return {
+        name: value for name, value in ours.items() if every or (options[name].envvar or b"").decode() in os.environ
+    }
 
 
 def _nameable(folder: Path) -> bool:
