@@ -96,14 +96,27 @@ def read_budget(connection: Connection) -> ConnectionBudget:
     return ConnectionBudget(row.allowed, row.reserved, row.used)
 
 
+def beside(database: Database, *, purpose: str, **limits: float) -> Database:
+    """One connection of its own to the same server: an exhausted pool can still be looked at.
+
+    `limits` replaces settings, such as statement_timeout. Dispose of it after use.
+    """
+    settings = database.settings.model_copy(update={**limits, "pool_size": 1})
+    return Database(database.url, settings, purpose=purpose)
+
+
 def pool_report(database: Database) -> PoolReport:
     """Read this process' pool and what the server tells about the others; no query text is read.
 
-    Raises `DatabaseUnavailable` when there is no connection to ask with.
+    Raises `DatabaseUnavailable` when the server has no connection to ask with.
     """
-    with database.connection() as connection:
-        budget = read_budget(connection)
-        sessions = _other_sessions(connection, database.application_name)
+    own = beside(database, purpose="pool")
+    try:
+        with own.connection() as connection:
+            budget = read_budget(connection)
+            sessions = _other_sessions(connection, database.application_name)
+    finally:
+        own.dispose()
     reading = database.pool_reading()
     status, headline = judge(reading, budget, database.settings)
     return PoolReport(datetime.now(UTC), database.application_name, reading, budget, sessions, status, headline)
@@ -219,7 +232,7 @@ def _other_sessions(connection: Connection, own_name: str) -> tuple[OtherSession
             """
             SELECT application_name AS name, pid, coalesce(state, 'unknown') AS state, state_change AS since
             FROM pg_stat_activity
-            WHERE application_name LIKE 'subjunctive:%' AND application_name <> :own
+            WHERE application_name LIKE 'subjunctive:%' AND application_name <> :own AND pid <> pg_backend_pid()
             ORDER BY name, pid
             """
         ),

@@ -27,6 +27,7 @@ from subjunctive_admin.errors import (
 from subjunctive_admin.ops.health import checks as _declares_the_checks  # noqa: F401
 from subjunctive_admin.ops.health.registry import CHECK_SECONDS, Check, Outcome, Probe, registered, selected
 from subjunctive_admin.ops.health.report import CheckResult, HealthReport, health_text
+from subjunctive_admin.ops.pool import beside
 from subjunctive_admin.vocabulary import Status
 
 __all__ = ["Check", "CheckResult", "HealthReport", "check_ids", "health_text", "registered", "run_health"]
@@ -72,13 +73,13 @@ def run_health(database: Database, *, only: Sequence[str] = (), narrate: Narrate
 
 def _own_connections(database: Database) -> Database:
     settings = database.settings
-    limits: dict[str, Any] = {
-        "pool_size": 1,
-        "pool_timeout": CHECK_SECONDS,
-        "statement_timeout": min(CHECK_SECONDS, settings.statement_timeout),
-        "lock_timeout": min(_LOCK_SECONDS, settings.lock_timeout),
-    }
-    return Database(database.url, settings.model_copy(update=limits), purpose="health")
+    return beside(
+        database,
+        purpose="health",
+        pool_timeout=CHECK_SECONDS,
+        statement_timeout=min(CHECK_SECONDS, settings.statement_timeout),
+        lock_timeout=min(_LOCK_SECONDS, settings.lock_timeout),
+    )
 
 
 def _contact(database: Database, own: Database) -> tuple[dict[str, Any], DatabaseUnavailable | None]:
@@ -136,7 +137,12 @@ def _run_one(
 def _look(one: Check, database: Database, own: Database) -> Outcome:
     deadline = monotonic() + CHECK_SECONDS
     with own.connection() as connection:
-        return one.look(Probe(connection, database, deadline))
+        try:
+            return one.look(Probe(connection, database, deadline))
+        finally:
+            if monotonic() >= deadline:
+                # Nobody may be waiting any more: close it at the end instead of giving it back to the pool.
+                connection.detach()
 
 
 def _within_time(work: Callable[[], Any], seconds: float) -> Any:
