@@ -441,10 +441,10 @@ def begin(purpose: str = "notebook") -> Database:
 
     from subjunctive_admin.look import use_style  # noqa: PLC0415
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is not None:
         shell.set_custom_exc((SubjunctiveError,), _say_error)
-    display(use_style())  # type: ignore[no-untyped-call]
+    display(use_style())
     return open_database(purpose=purpose)
 
 
@@ -475,7 +475,7 @@ def finish(
         "findings": [{**asdict(finding), "status": finding.status.value} for finding in findings],
     }
     summary = f"{Status(status).value}: {headline}"
-    display({RESULT_MIME: said, "text/plain": summary}, raw=True)  # type: ignore[no-untyped-call]
+    display({RESULT_MIME: said, "text/plain": summary}, raw=True)
     failing = {"warning": (1, 2, 3), "critical": (2, 3)}.get(fail_on, ())
     if EXIT_CODE_OF_STATUS[Status(status)] in failing:
         raise ReportFailed(summary)

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("embedded_major", mode="before")
+    @classmethod
+    def _number_from_text(cls, value: object) -> object:
+        # The environment has only text, and a literal of numbers does not turn it into one.
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
     @field_validator("home")
     @classmethod
     def _home_is_absolute(cls, value: Path) -> Path:
