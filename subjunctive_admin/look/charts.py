@@ -1,0 +1,320 @@
+"""Charts: one small template, one colour per tense, and a figure that carries its finding and its numbers.
+
+Figures are written with the light colours of `PALETTE`, so that they show in any notebook. A page
+replaces each of them by the name of its CSS variable (`in_variables`) and fills it in the browser.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+from subjunctive_admin.errors import UsageError
+from subjunctive_admin.look.fragments import Table
+from subjunctive_admin.look.markup import plain, rich
+from subjunctive_admin.vocabulary import Tense
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+PLOTLY_MIME = "application/vnd.plotly.v1+json"
+SANS = '-apple-system, "Segoe UI", Inter, Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
+
+PALETTE: dict[str, str] = {
+    "c1": "#0080c8",
+    "c2": "#b87900",
+    "c3": "#006b50",
+    "c4": "#c05a94",
+    "c5": "#9a3f00",
+    "c6": "#222c36",
+    "ink": "#16202b",
+    "ink2": "#44515e",
+    "ink3": "#5b6875",
+    "edge": "#77838f",
+    "accent": "#005a8f",
+    "ok": "#00634a",
+    "warn": "#7a4a00",
+    "crit": "#a3290f",
+    "unk": "#554d80",
+    "surface": "#ffffff",
+    "sunken": "#edf1f4",
+    "line": "#d8dee5",
+    "grid": "#e4e9ee",
+}
+"""Light colours by the name of their variable; `style.css` has the dark ones."""
+
+_DARK: dict[str, str] = {
+    "c1": "#2f9fe0",
+    "c2": "#ffb733",
+    "c3": "#16d3a0",
+    "c4": "#c76a9e",
+    "c5": "#dd6a1a",
+    "c6": "#e9eef2",
+    "ink": "#e9eef2",
+    "ink2": "#b6c2cd",
+    "edge": "#7f8c99",
+    "surface": "#182028",
+    "grid": "#2a3540",
+}
+
+TENSE_COLOURS: dict[Tense, str] = {
+    Tense.PRESENT_SUBJUNCTIVE: PALETTE["c1"],
+    Tense.IMPERFECT_SUBJUNCTIVE: PALETTE["c2"],
+    Tense.PRESENT_PERFECT_SUBJUNCTIVE: PALETTE["c3"],
+    Tense.PLUPERFECT_SUBJUNCTIVE: PALETTE["c4"],
+}
+"""The colour of a tense in every chart; the others share `c5`."""
+TENSE_COLOURS.update({tense: PALETTE["c5"] for tense in Tense if tense not in TENSE_COLOURS})
+
+_SYMBOLS_OF_COLOURS = {"c1": "circle", "c2": "diamond", "c3": "square", "c4": "triangle-up", "c5": "cross"}
+TENSE_SYMBOLS: dict[Tense, str] = {
+    tense: _SYMBOLS_OF_COLOURS[next(name for name, value in PALETTE.items() if value == colour)]
+    for tense, colour in TENSE_COLOURS.items()
+}
+
+DIVERGING = ("#0b4a7f", "#3f86bd", "#9cc4e2", "#f1f3f5", "#ecc07f", "#c07a12", "#7a4300")
+"""Blue is less, orange more, the middle is the reference."""
+
+TRACE_TYPES = frozenset(
+    [
+        "bar",
+        "box",
+        "contour",
+        "heatmap",
+        "histogram",
+        "histogram2d",
+        "histogram2dcontour",
+        "image",
+        "pie",
+        "scatter",
+        "scatterternary",
+        "violin",
+    ]
+)
+"""What the vendored cartesian bundle can draw."""
+
+_CONFIG = {"displayModeBar": False, "responsive": True, "doubleClick": False, "showTips": False}
+_HEIGHT = 320
+
+
+def soft(colour: str, alpha: float = 0.16) -> str:
+    """A colour of the palette as the fill of a band."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def template(theme: Literal["light", "dark"] = "light") -> go.layout.Template:
+    """The product's plotly template, a fiftieth of plotly's own."""
+    import plotly.graph_objects as go  # noqa: PLC0415 - half a second that only a chart needs
+
+    return go.layout.Template(_template(PALETTE if theme == "light" else _DARK))
+
+
+def _template(colour: Mapping[str, str]) -> dict[str, Any]:
+    ring = {"size": 10, "line": {"width": 1.5, "color": colour["surface"]}}
+    axis = {
+        "automargin": True,
+        "fixedrange": True,
+        "gridcolor": colour["grid"],
+        "gridwidth": 1,
+        "zeroline": False,
+        "showline": False,
+        "ticks": "outside",
+        "ticklen": 5,
+        "tickcolor": "rgba(0,0,0,0)",
+        "tickfont": {"size": 12, "color": colour["ink2"]},
+        "title": {"font": {"size": 12, "color": colour["ink2"]}, "standoff": 8},
+    }
+    return {
+        "data": {
+            "scatter": [{"marker": ring, "line": {"width": 2.5}, "error_x": _interval(), "error_y": _interval()}],
+            "bar": [
+                {
+                    "marker": {"line": {"width": 0}},
+                    "textfont": {"size": 12, "color": colour["ink"]},
+                    "cliponaxis": False,
+                }
+            ],
+            "heatmap": [{"colorscale": "Cividis", "showscale": False, "xgap": 3, "ygap": 3, "textfont": {"size": 12}}],
+        },
+        "layout": {
+            "font": {"family": SANS, "size": 13, "color": colour["ink"]},
+            "paper_bgcolor": colour["surface"],
+            "plot_bgcolor": colour["surface"],
+            "colorway": [colour[f"c{at}"] for at in range(1, 7)],
+            "margin": {"l": 16, "r": 16, "t": 8, "b": 8, "pad": 0},
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": axis,
+            "bargap": 0.28,
+            "showlegend": False,
+            "dragmode": False,
+            "separators": ".\u202f",
+            "hovermode": "closest",
+            "hoverlabel": {
+                "bgcolor": colour["surface"],
+                "bordercolor": colour["edge"],
+                "font": {"family": SANS, "size": 13, "color": colour["ink"]},
+                "align": "left",
+            },
+            "annotationdefaults": {"font": {"size": 12, "color": colour["ink2"]}, "showarrow": False},
+            "shapedefaults": {"line": {"color": colour["edge"], "width": 1.25, "dash": "dot"}},
+        },
+    }
+
+
+def _interval() -> dict[str, Any]:
+    return {"thickness": 2, "width": 0}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its finding as a title, how to read it below, and its numbers in a table.
+
+    `frame` is what “Show the figures” opens. Two charts of half width that follow each other stand
+    side by side in a page. Raises `UsageError` for traces that the offline page cannot draw.
+    """
+
+    figure: go.Figure
+    title: str
+    subtitle: str = ""
+    note: str = ""
+    frame: pd.DataFrame | Table | None = None
+    aria_label: str | None = None
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_undrawable(json.loads(self.figure.to_json()))
+
+    @property
+    def label(self) -> str:
+        """What a screen reader says in place of the picture."""
+        return plain(self.aria_label or self.title)
+
+    def head(self) -> str:
+        """Title and subtitle."""
+        subtitle = f'<p class="sj-subtitle">{rich(self.subtitle)}</p>' if self.subtitle else ""
+        return f'<div class="sj-chart-head"><h3>{rich(self.title)}</h3>{subtitle}</div>'
+
+    def foot(self) -> str:
+        """Note and figures; empty when there is neither."""
+        note = f'<p class="sj-note">{rich(self.note)}</p>' if self.note else ""
+        return f'<div class="sj-chart-foot">{note}{self._figures()}</div>' if note or self.frame is not None else ""
+
+    def _figures(self) -> str:
+        if self.frame is None:
+            return ""
+        table = self.frame if isinstance(self.frame, Table) else Table.from_frame(self.frame)
+        return f'<details class="sj-more"><summary>Show the figures</summary>{table.html()}</details>'
+
+    def json(self) -> dict[str, Any]:
+        """Data, layout with the product's template, and config: what the plotly MIME type holds."""
+        drawn: dict[str, Any] = json.loads(self.figure.to_json())
+        layout = {"height": _HEIGHT, **drawn.get("layout", {}), "template": _template(PALETTE)}
+        if _has_categories_at_left(drawn["data"]):
+            layout["xaxis"] = {"showgrid": True, **layout.get("xaxis", {})}
+            layout["yaxis"] = {"showgrid": False, "autorange": "reversed", **layout.get("yaxis", {})}
+        return {"data": drawn["data"], "layout": layout, "config": dict(_CONFIG)}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display  # noqa: PLC0415 - only a notebook has it
+
+        for part, bundle in self.outputs():
+            display(bundle, metadata={"subjunctive": part}, raw=True)
+
+    def outputs(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """The outputs in a notebook: a description and a MIME bundle for head, figure and foot."""
+        figure = {"part": "chart-figure", "label": self.label}
+        parts: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            ({"part": "chart-head", "half": self.half}, _html_bundle(self.head(), f"{self.title}\n{self.subtitle}")),
+            (figure, {PLOTLY_MIME: self.json()}),
+        ]
+        foot = self.foot()
+        return [*parts, ({"part": "chart-foot"}, _html_bundle(foot, self.note))] if foot else parts
+
+
+def _html_bundle(html: str, text: str) -> dict[str, Any]:
+    return {"text/html": f'<div class="sj">{html}</div>', "text/plain": text.strip()}
+
+
+def _has_categories_at_left(data: list[dict[str, Any]]) -> bool:
+    """Whether the values run along x: then the grid does too, and the first category stands on top."""
+    return any(trace.get("type") != "heatmap" and _is_text(trace.get("y")) for trace in data)
+
+
+def _is_text(values: Any) -> bool:
+    return isinstance(values, list) and any(isinstance(value, str) and not _DATE.match(value) for value in values)
+
+
+_DATE = re.compile(r"\d{4}-\d\d")
+_RGBA = re.compile(r"rgba?\((\d+), ?(\d+), ?(\d+)(?:, ?([\d.]+))?\)")
+_NAMES = {value: name for name, value in reversed(PALETTE.items())}
+
+
+def refuse_undrawable(figure: Mapping[str, Any]) -> None:
+    """Raise `UsageError` when a trace is of a type that the vendored bundle would draw as something else."""
+    types = {trace.get("type", "scatter") for trace in figure["data"]}
+    if unknown := sorted(types - TRACE_TYPES):
+        raise UsageError(
+            f"The offline page cannot draw {', '.join(unknown)}.",
+            next_step=f"use one of {', '.join(sorted(TRACE_TYPES))}",
+        )
+
+
+def in_variables(value: Any) -> Any:
+    """The same JSON with every colour of the palette replaced by its variable: `var(--c1)`, `var(--c1) 0.16`."""
+    if isinstance(value, dict):
+        return {key: in_variables(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [in_variables(inner) for inner in value]
+    return _variable(value) if isinstance(value, str) else value
+
+
+def _variable(value: str) -> str:
+    if name := _NAMES.get(value.lower()):
+        return f"var(--{name})"
+    if (match := _RGBA.fullmatch(value)) and (
+        name := _NAMES.get("#{:02x}{:02x}{:02x}".format(*map(int, match.groups()[:3])))
+    ):
+        return f"var(--{name}) {match[4] or 1}"
+    return value
+
+
+def figure_script(figure: Mapping[str, Any]) -> str:
+    """A figure as JSON that can stand inside a script element."""
+    text = json.dumps(in_variables(figure), ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def attribute(text: str) -> str:
+    """Text as the value of an HTML attribute."""
+    return escape(text, quote=True)
+
+
+def reference_line(
+    figure: go.Figure, value: float, text: str = "", *, along: Literal["x", "y"] = "y", colour: str = PALETTE["edge"]
+) -> None:
+    """A dotted line at a value of the y axis (or x), labelled at its end."""
+    line = {"color": colour, "width": 1.25, "dash": "dot"}
+    named = colour if colour != PALETTE["edge"] else PALETTE["ink2"]
+    font = {"size": 12, "color": named}
+    if along == "y":
+        figure.add_shape(x0=0, x1=1, xref="x domain", y0=value, y1=value, line=line, layer="below")
+        place = {
+            "x": 1,
+            "xref": "x domain",
+            "xanchor": "left",
+            "xshift": 8,
+            "y": value,
+            "yref": "y",
+            "yanchor": "middle",
+        }
+    else:
+        figure.add_shape(y0=0, y1=1, yref="y domain", x0=value, x1=value, line=line, layer="below")
+        place = {"y": 1, "yref": "y domain", "yanchor": "bottom", "x": value, "xref": "x", "xanchor": "center"}
+    if text:
+        figure.add_annotation(text=text, font=font, showarrow=False, **place)
