@@ -12,9 +12,10 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from subjunctive_admin.db import Database
+from subjunctive_admin.db import Database, explain
 from subjunctive_admin.errors import UsageError
 from subjunctive_admin.pooling import PoolReading
 from subjunctive_admin.settings import Settings
@@ -158,7 +159,7 @@ def pool_text(report: PoolReport) -> str:
     lines.append("Other sessions")
     for one in report.sessions:
         since = f"{one.since:%H:%M:%S} UTC" if one.since else "?"
-        lines.append(f"  {one.name[:40]:<40} {one.pid:>8}  {one.state[:15]:<15} {since:>12}"[:80].rstrip())
+        lines.append(f"  {one.name[:38]:<38} {one.pid:>8}  {one.state[:15]:<15} {since:>12}")
     return "\n".join(lines)
 
 
@@ -209,6 +210,8 @@ class _Load:
             # next() on a count is one step of the interpreter, so no ticket is drawn twice.
             while (ticket := next(self.tickets)) <= self.checkouts:
                 self.done.put({"checkout": ticket, "thread": thread, **_one_checkout(self.database, self.hold_ms)})
+        except DBAPIError as error:
+            self.done.put(explain(error, self.database.url, write=False))
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             self.done.put(error)
 

@@ -325,9 +325,7 @@ def test_schema_integrity_finds_a_difference_and_names_it(database: Database, fa
 
 def test_schema_integrity_finds_an_invalid_index(server: Any, database: Database) -> None:
     name = "ix_practice_attempts_verb_id"
-    run_as_superuser(
-        server, database, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass"
-    )
+    run_as_superuser(server, database, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
     check_finds(database, "schema-integrity", Status.CRITICAL, name)
 
 

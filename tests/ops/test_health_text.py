@@ -67,7 +67,7 @@ CRITICAL  1 critical, 1 warning, 1 unknown, 1 info, 2 ok, 1 skipped
 
   – skipped   replication  There is no standby.
 
-  ✓ ok        Connections and activity 1 of 1 · Schema and tables 1 of 5
+  ✓ ok        Schema and tables 1 of 6 · Connections and activity 1 of 1
 
 7 checks in 1.9 s. Exit code 2."""
     )
@@ -114,7 +114,7 @@ def test_a_terminal_without_unicode_gets_plain_symbols() -> None:
 
     assert plain.isascii()
     assert "?" not in plain.replace("? unknown", "")
-    for line in ("  x critical  users", "  ! warning ", "  i info ", "  - skipped ", "  ok ok       Connections"):
+    for line in ("  x critical  users", "  ! warning ", "  i info ", "  - skipped ", "  ok          Schema"):
         assert line in plain
 
 

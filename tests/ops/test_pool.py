@@ -45,7 +45,7 @@ def test_the_report_names_the_other_sessions_of_the_suite(database: Database) ->
     assert (found.name, found.state) == (other.application_name, "idle in transaction")
     assert found.since is not None
     assert "secret" not in json.dumps(report.as_dict())
-    assert other.application_name[:40] in pool_text(report)
+    assert other.application_name[:38] in pool_text(report)
     assert database.application_name not in {one.name for one in report.sessions}
 
 

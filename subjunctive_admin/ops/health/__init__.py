@@ -130,6 +130,7 @@ def _run_one(
         message=outcome.message,
         remedy=outcome.remedy or one.remedy,
         duration_ms=round(1000 * (perf_counter() - began), 1),
+        readings=outcome.readings,
     )
     return result, lost
 
@@ -171,12 +172,12 @@ def _unseen(one: Check, error: Exception) -> Outcome:
 def _reason(one: Check, error: Exception) -> tuple[str, str]:
     cancelled = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == "57014"
     if cancelled or isinstance(error, TimeoutError):
-        said = f"no answer within {CHECK_SECONDS:.0f} s."
+        said = f"no answer within {CHECK_SECONDS:g} s."
         return said, f"try again when the server is less busy: subjunctive-admin health --only {one.id}"
     if isinstance(error, AccessDenied):
         return error.message, f"grant this role what the check needs: {one.needs}"
     if isinstance(error, Conflict):
-        return "another session holds a lock that this needs.", "subjunctive-admin pool"
+        return "another session holds a lock that this needs.", "name the sessions: subjunctive-admin pool"
     if isinstance(error, SubjunctiveError):
         return error.message, error.next_step or one.remedy
     first = str(error).strip().partition("\n")[0]

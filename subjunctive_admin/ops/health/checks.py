@@ -28,7 +28,7 @@ from subjunctive_admin.models import (
     User,
     UserProgressSummary,
 )
-from subjunctive_admin.ops.health.registry import Limits, Outcome, Probe, check
+from subjunctive_admin.ops.health.registry import Limits, Outcome, Probe, Readings, check
 from subjunctive_admin.ops.health.report import CONNECTIVITY
 from subjunctive_admin.ops.pool import ConnectionBudget, read_budget
 from subjunctive_admin.pooling import PoolReading, percentile
@@ -169,7 +169,7 @@ def _judge_pool(settings: Settings, budget: ConnectionBudget, p95: float, waitin
     waits = _graded(p95, settings.pool_wait_warning, settings.pool_wait_critical)
     if server is not Status.OK and _worst(server, waits) is server:
         said = f"The server has {budget.used} of its {budget.available} connections in use ({_share(budget.share)})."
-        return Outcome(server, observed, said, "subjunctive-admin pool names the sessions")
+        return Outcome(server, observed, said, "name the sessions: subjunctive-admin pool")
     if waits is not Status.OK:
         return Outcome(waits, observed, f"Callers wait {_milliseconds(p95)} (p95) for a connection of the pool.")
     return Outcome(Status.OK, observed, "The pool hands out connections at once and the server has room.")
@@ -267,7 +267,7 @@ def _judge_tables(missing: list[str], broken: list[str], unseen: list[str], rows
         return Outcome(Status.CRITICAL, observed, f"{_named(faults)}.", remedy)
     if unseen:
         denied = all("no SELECT right" in one for one in unseen)
-        remedy = "grant this role SELECT on the tables" if denied else "subjunctive-admin pool names the sessions"
+        remedy = "grant this role SELECT on the tables" if denied else "name the sessions: subjunctive-admin pool"
         return Outcome(Status.UNKNOWN, observed, f"Could not look at {_named(unseen)}.", remedy)
     return Outcome(Status.OK, observed, f"All {total} tables can be read; they hold about {rows:,} rows.")
 
@@ -366,25 +366,28 @@ READS: tuple[Read, ...] = (
     "performance",
     title="Slowest common read",
     group=PERFORMANCE,
-    remedy="subjunctive-admin health --only schema-integrity shows a missing index; else look at the server's load",
+    remedy="look for a missing index: subjunctive-admin health --only schema-integrity",
     needs="SELECT on the twelve tables",
     limits=lambda s: Limits(f"{_limit(s.read_warning)} or no index", _limit(s.read_critical)),
 )
 def performance(probe: Probe) -> Outcome:
     """The application's common reads are quick, five times each for the busiest learner, and have their index."""
-    slowest, title = max((percentile(times, 0.95), title) for title, times in read_times(probe).items())
-    observed = _milliseconds(slowest)
-    status = _graded(slowest, probe.settings.read_warning, probe.settings.read_critical)
+    settings = probe.settings
+    times = _read_times(probe)
+    slowest, title = max((percentile(taken, 0.95), title) for title, taken in times.items())
+    observed, readings = _milliseconds(slowest), Readings(times, settings.read_warning, settings.read_critical)
+    status = _graded(slowest, settings.read_warning, settings.read_critical)
     if status is not Status.OK:
-        return Outcome(status, observed, f"Reading {title} takes {observed} (p95).")
+        return Outcome(status, observed, f"Reading {title} takes {observed} (p95).", readings=readings)
     bare = [f"{read.title} ({read.table}: {', '.join(read.index)})" for read in _without_index(probe.connection)]
     if bare:
         said = f"No valid index serves {_named(bare)}; the read slows down as the table grows."
-        return Outcome(Status.WARNING, observed, said)
-    return Outcome(Status.OK, observed, f"The slowest of {len(READS)} common reads, {title}, takes {observed} (p95).")
+        return Outcome(Status.WARNING, observed, said, readings=readings)
+    said = f"The slowest of {len(READS)} common reads, {title}, takes {observed} (p95)."
+    return Outcome(Status.OK, observed, said, readings=readings)
 
 
-def read_times(probe: Probe) -> dict[str, list[float]]:
+def _read_times(probe: Probe) -> dict[str, list[float]]:
     """Each common read's title → seconds of its repetitions; the first, which warms the caches, not counted."""
     connection, times = probe.connection, dict[str, list[float]]()
     values = _busiest(connection)

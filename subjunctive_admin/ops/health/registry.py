@@ -7,7 +7,7 @@ def invalid_index(probe: Probe) -> Outcome:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -31,13 +31,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Readings:
+    """Repeated measurements in seconds by what was measured, and the limits they are held against."""
+
+    seconds: Mapping[str, Sequence[float]]
+    warning: float
+    critical: float
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What one look found; `remedy` replaces the check's own when the next step is another."""
+    """What one look found; `remedy` replaces the check's own when the next step is another.
+
+    A remedy is a few words that end in a command, or only the command.
+    """
 
     status: Status
     observed: str | float | None
     message: str
     remedy: str | None = None
+    readings: Readings | None = None
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
 
+from subjunctive_admin.look.markup import SYMBOLS, URGENCY
+from subjunctive_admin.ops.health.registry import Readings
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 
 CONTRACT_VERSION = 1
-URGENCY = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.INFO, Status.OK, Status.SKIPPED)
-"""The order in which a reader needs them."""
-
 CONNECTIVITY = "connectivity"
 
 _WIDTH = 80
-_SYMBOLS = {
-    Status.CRITICAL: "✕",
-    Status.WARNING: "!",
-    Status.UNKNOWN: "?",
-    Status.INFO: "i",
-    Status.OK: "✓",
-    Status.SKIPPED: "–",
-}
-_ASCII_SYMBOLS = {**_SYMBOLS, Status.CRITICAL: "x", Status.OK: "ok", Status.SKIPPED: "-"}
+_ASCII_SYMBOLS = {**SYMBOLS, Status.CRITICAL: "x", Status.OK: "ok", Status.SKIPPED: "-"}
 _PLAIN = str.maketrans({"·": "|", "–": "-", "…": ".", "\u202f": " ", "\u00a0": " ", "“": '"', "”": '"', "≥": ">="})
 
 
@@ -43,6 +34,22 @@ class CheckResult:
     message: str
     remedy: str
     duration_ms: float
+    readings: Readings | None = None
+    """What was measured, for a chart; not part of the JSON."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "group": self.group,
+            "status": self.status.value,
+            "observed": self.observed,
+            "threshold": self.threshold,
+            "message": self.message,
+            "remedy": self.remedy,
+            "duration_ms": self.duration_ms,
+        }
 
     @property
     def limits(self) -> str:
@@ -117,7 +124,7 @@ class HealthReport:
             "server": self.server,
             "overall": self.overall.value,
             "counts": self.counts,
-            "checks": [{**asdict(one), "status": one.status.value} for one in self.checks],
+            "checks": [one.as_dict() for one in self.checks],
         }
 
 
@@ -156,7 +163,7 @@ def _iso(moment: datetime) -> str:
 
 
 def _reachable(report: HealthReport, ascii_only: bool) -> list[str]:
-    symbols = _ASCII_SYMBOLS if ascii_only else _SYMBOLS
+    symbols = _ASCII_SYMBOLS if ascii_only else SYMBOLS
     place = [said_server(report.server), report.server["role"] or "role not known", said_time(report.started_at)]
     lines = _block(report.overall.upper(), [said_counts(report.counts), " · ".join(place)], 10)
     for one in report.findings:
@@ -169,7 +176,9 @@ def _reachable(report: HealthReport, ascii_only: bool) -> list[str]:
             lines += _block(f"  {symbols[status]} {status.value}", [f"{one.id}  {one.message}"], 14)
     passed = _passed_by_group(report.checks)
     if passed:
-        lines += ["", *_block(f"  {symbols[Status.OK]} ok", _filled(passed, _WIDTH - 14), 14)]
+        # In ASCII the symbol is the word.
+        label = "  ok" if ascii_only else f"  {symbols[Status.OK]} ok"
+        lines += ["", *_block(label, _filled(passed, _WIDTH - 14), 14)]
     return lines
 
 
