@@ -20,7 +20,6 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subjunctive_admin.db import Database, open_database
 from subjunctive_admin.errors import NotFound, SettingsError, SubjunctiveError, UsageError
 from subjunctive_admin.kernel import skip_slow_grammar
 from subjunctive_admin.resources import resource_folder
@@ -28,6 +27,7 @@ from subjunctive_admin.settings import Settings, load_settings
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 
 if TYPE_CHECKING:
+    from subjunctive_admin.db import Database
     from subjunctive_admin.look import Finding
 
 RESULT_MIME = "application/vnd.subjunctive.result+json"
@@ -439,6 +439,7 @@ def begin(purpose: str = "notebook") -> Database:
     from IPython.core.getipython import get_ipython  # noqa: PLC0415
     from IPython.display import display  # noqa: PLC0415
 
+    from subjunctive_admin.db import open_database  # noqa: PLC0415 - the process that runs notebooks needs no database
     from subjunctive_admin.look import use_style  # noqa: PLC0415
 
     shell = get_ipython()

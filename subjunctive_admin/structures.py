@@ -37,7 +37,7 @@ from subjunctive_admin.vocabulary import (
 )
 
 BLANK = "___"
-INFINITIVE_PATTERN = r"^[a-záéíóúüñ]+(ar|er|ir|ír)(se)?$"
+INFINITIVE_PATTERN = r"^[a-záéíóúüñ]*(ar|er|ir|ír)(se)?$"
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 CONFIG_KEY_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$"
 _FORM_PATTERN = re.compile(r"^[a-záéíóúüñ]+( [a-záéíóúüñ]+){0,3}$")

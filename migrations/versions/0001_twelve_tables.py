@@ -360,7 +360,7 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", TIME, server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
-            "infinitive ~ '^[a-záéíóúüñ]+(ar|er|ir|ír)(se)?$'", name=op.f("ck_spanish_verbs_infinitive")
+            "infinitive ~ '^[a-záéíóúüñ]*(ar|er|ir|ír)(se)?$'", name=op.f("ck_spanish_verbs_infinitive")
         ),
         sa.CheckConstraint(
             "jsonb_typeof(conjugation_overrides) = 'object'", name=op.f("ck_spanish_verbs_conjugation_overrides")
