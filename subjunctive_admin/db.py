@@ -311,7 +311,9 @@ def _explain_connection(whole: str, text: str, url: URL) -> SubjunctiveError:
 def _explain_constraint(original: Any, text: str) -> ConstraintRefused:
     name = original.diag.constraint_name
     said = sentences(Base.metadata.tables.values()).get(name or "")
-    detail = f" ({original.diag.message_detail.rstrip('.')})" if original.diag.message_detail else ""
+    detail = original.diag.message_detail or ""
+    # For a CHECK or a null the detail is the whole row, password hash and all; a key is what a person needs.
+    detail = f" ({detail.rstrip('.')})" if detail.startswith("Key ") else ""
     table = original.diag.table_name or "the table"
     if said:
         return ConstraintRefused(f"{table} refused the row: {said}{detail}.", constraint=name)

@@ -340,11 +340,13 @@ class Editing:
         """Write the item's live row and its revision; returns the revision's number."""
         kind, key = content.kind, content.key
         number = _last_revision(self._session, kind, key) + 1
+        # Looked up before a new row joins the session: a query would flush it half filled.
+        columns = self._columns(content)
         row = self._session.scalars(select(TABLES[kind]).where(_KEYS[kind] == key)).one_or_none()
         if row is None:
             row = TABLES[kind]()
             self._session.add(row)
-        for name, value in self._columns(content).items():
+        for name, value in columns.items():
             setattr(row, name, value)
         if "revision" in TABLES[kind].__table__.c:
             row.revision, row.published_at = number, func.now()  # type: ignore[attr-defined]
