@@ -3,7 +3,17 @@
 Importing it loads no pandas, plotly or nbconvert; `look.page` makes the pages.
 """
 
-from subjunctive_admin.look.charts import PALETTE, TENSE_COLOURS, TENSE_SYMBOLS, Chart, reference_line, soft, template
+from subjunctive_admin.look.charts import (
+    DIVERGING,
+    PALETTE,
+    TENSE_COLOURS,
+    TENSE_SYMBOLS,
+    Chart,
+    heat_map,
+    reference_line,
+    soft,
+    template,
+)
 from subjunctive_admin.look.fragments import (
     Cell,
     CheckRow,
@@ -26,6 +36,7 @@ from subjunctive_admin.look.fragments import (
 from subjunctive_admin.look.style import stylesheet, use_style
 
 __all__ = [
+    "DIVERGING",
     "PALETTE",
     "TENSE_COLOURS",
     "TENSE_SYMBOLS",
@@ -45,6 +56,7 @@ __all__ = [
     "StatusBoard",
     "Steps",
     "Table",
+    "heat_map",
     "reference_line",
     "section",
     "soft",

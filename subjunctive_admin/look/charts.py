@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,6 +80,9 @@ TENSE_SYMBOLS: dict[Tense, str] = {
 DIVERGING = ("#0b4a7f", "#3f86bd", "#9cc4e2", "#f1f3f5", "#ecc07f", "#c07a12", "#7a4300")
 """Blue is less, orange more, the middle is the reference."""
 
+CIVIDIS = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
+"""Sequential: dark is low, and it reads the same under every kind of sight."""
+
 TRACE_TYPES = frozenset(
     [
         "bar",
@@ -104,7 +107,7 @@ _HEIGHT = 320
 
 def soft(colour: str, alpha: float = 0.16) -> str:
     """A colour of the palette as the fill of a band."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    red, green, blue = _rgb(colour)
     return f"rgba({red},{green},{blue},{alpha:g})"
 
 
@@ -120,6 +123,7 @@ def _template(colour: Mapping[str, str]) -> dict[str, Any]:
     axis = {
         "automargin": True,
         "fixedrange": True,
+        "separatethousands": True,
         "gridcolor": colour["grid"],
         "gridwidth": 1,
         "zeroline": False,
@@ -215,9 +219,8 @@ class Chart:
         """Data, layout with the product's template, and config: what the plotly MIME type holds."""
         drawn: dict[str, Any] = json.loads(self.figure.to_json())
         layout = {"height": _HEIGHT, **drawn.get("layout", {}), "template": _template(PALETTE)}
-        if _has_categories_at_left(drawn["data"]):
-            layout["xaxis"] = {"showgrid": True, **layout.get("xaxis", {})}
-            layout["yaxis"] = {"showgrid": False, "autorange": "reversed", **layout.get("yaxis", {})}
+        for axis, defaults in _axes(drawn["data"]).items():
+            layout[axis] = {**defaults, **layout.get(axis, {})}
         return {"data": drawn["data"], "layout": layout, "config": dict(_CONFIG)}
 
     def _ipython_display_(self) -> None:
@@ -241,16 +244,23 @@ def _html_bundle(html: str, text: str) -> dict[str, Any]:
     return {"text/html": f'<div class="sj">{html}</div>', "text/plain": text.strip()}
 
 
-def _has_categories_at_left(data: list[dict[str, Any]]) -> bool:
-    """Whether the values run along x: then the grid does too, and the first category stands on top."""
-    return any(trace.get("type") != "heatmap" and _is_text(trace.get("y")) for trace in data)
+def _axes(data: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What the axes need for what stands on them: the grid crosses the values, the first category is on top."""
+    if any(trace.get("type") == "heatmap" for trace in data):
+        return {"xaxis": {"side": "top"}, "yaxis": {"showgrid": False, "autorange": "reversed"}}
+    if any(_has(_NO_DATE, trace.get("y")) for trace in data):
+        values = {"showgrid": True, "nticks": 6}
+        return {"xaxis": values, "yaxis": {"showgrid": False, "autorange": "reversed", "dtick": 1}}
+    dated = any(_has(_DATE, trace.get("x")) for trace in data)
+    return {"xaxis": {"tickformat": "%-d %b", "hoverformat": "%-d %b %Y"} if dated else {}, "yaxis": {"nticks": 7}}
 
 
-def _is_text(values: Any) -> bool:
-    return isinstance(values, list) and any(isinstance(value, str) and not _DATE.match(value) for value in values)
+def _has(pattern: re.Pattern[str], values: Any) -> bool:
+    return isinstance(values, list) and any(isinstance(value, str) and pattern.match(value) for value in values)
 
 
 _DATE = re.compile(r"\d{4}-\d\d")
+_NO_DATE = re.compile(r"(?!\d{4}-\d\d)")
 _RGBA = re.compile(r"rgba?\((\d+), ?(\d+), ?(\d+)(?:, ?([\d.]+))?\)")
 _NAMES = {value: name for name, value in reversed(PALETTE.items())}
 
@@ -295,6 +305,11 @@ def attribute(text: str) -> str:
     return escape(text, quote=True)
 
 
+def _make_room(figure: go.Figure, side: str, wanted: int) -> None:
+    """Widen a margin: plotly makes no room for annotations."""
+    figure.update_layout(margin={side: max(wanted, figure.layout.margin[side] or 0)})
+
+
 def reference_line(
     figure: go.Figure, value: float, text: str = "", *, along: Literal["x", "y"] = "y", colour: str = PALETTE["edge"]
 ) -> None:
@@ -303,7 +318,7 @@ def reference_line(
     named = colour if colour != PALETTE["edge"] else PALETTE["ink2"]
     font = {"size": 12, "color": named}
     if along == "y":
-        figure.add_shape(x0=0, x1=1, xref="x domain", y0=value, y1=value, line=line, layer="below")
+        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=value, y1=value, line=line, layer="below")
         place = {
             "x": 1,
             "xref": "x domain",
@@ -314,7 +329,85 @@ def reference_line(
             "yanchor": "middle",
         }
     else:
-        figure.add_shape(y0=0, y1=1, yref="y domain", x0=value, x1=value, line=line, layer="below")
+        figure.add_shape(type="line", y0=0, y1=1, yref="y domain", x0=value, x1=value, line=line, layer="below")
         place = {"y": 1, "yref": "y domain", "yanchor": "bottom", "x": value, "xref": "x", "xanchor": "center"}
     if text:
+        _make_room(figure, "r" if along == "y" else "t", 24 + 7 * len(text) if along == "y" else 28)
         figure.add_annotation(text=text, font=font, showarrow=False, **place)
+
+
+def heat_map(
+    values: Sequence[Sequence[float | None]],
+    *,
+    x: Sequence[str],
+    y: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    low: float | None = None,
+    high: float | None = None,
+    colours: Sequence[str] = CIVIDIS,
+) -> go.Figure:
+    """A heat map with its labels in the ink that can be read; a value of None is hatched and keeps its label.
+
+    A narrow screen scrolls it (`layout.meta.min_width`). The scale runs from `low` to `high`, else from the least to the greatest value.
+    """
+    import plotly.graph_objects as go  # noqa: PLC0415
+
+    known = [value for row in values for value in row if value is not None]
+    low, high = low if low is not None else min(known, default=0), high if high is not None else max(known, default=1)
+    figure = go.Figure(go.Heatmap(z=values, x=x, y=y, zmin=low, zmax=high, colorscale=list(colours), hoverinfo="skip"))
+    for row, (name, line) in enumerate(zip(y, labels, strict=True)):
+        inks = [_ink(_between(colours, value, low, high)) for value in values[row]]
+        figure.add_scatter(
+            x=x, y=[name] * len(x), text=line, mode="text", textfont={"size": 12, "color": inks}, hoverinfo="skip"
+        )
+    for row, column in ((r, c) for r, line in enumerate(values) for c, value in enumerate(line) if value is None):
+        _hatch(figure, column, row)
+    return figure.update_layout(height=48 * len(y) + 48, meta={"min_width": 84 * len(x) + 128})
+
+
+def _hatch(figure: go.Figure, column: int, row: int) -> None:
+    """Diagonal lines over one cell, below its label."""
+    line = {"color": PALETTE["edge"], "width": 1, "dash": "solid"}
+    left, right, top, bottom = column - 0.49, column + 0.49, row - 0.47, row + 0.47
+    figure.add_shape(type="rect", x0=left, x1=right, y0=top, y1=bottom, line=line, layer="below")
+    steps, drop = 14, 0.35
+    for at in range(-4, steps + 4):
+        start, end = at / steps, at / steps + drop
+        first, last = max(start, 0.0), min(end, 1.0)
+        if first < last:
+            ends = [
+                (left + part * (right - left), bottom + (part - start) / drop * (top - bottom))
+                for part in (first, last)
+            ]
+            figure.add_shape(
+                type="line",
+                x0=ends[0][0],
+                y0=ends[0][1],
+                x1=ends[1][0],
+                y1=ends[1][1],
+                line=line,
+                opacity=0.5,
+                layer="below",
+            )
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _between(colours: Sequence[str], value: float | None, low: float, high: float) -> tuple[float, ...] | None:
+    """The colour of a value on a scale of evenly spaced colours; None for no value."""
+    if value is None:
+        return None
+    place = min(max((value - low) / ((high - low) or 1), 0), 1) * (len(colours) - 1)
+    first = min(int(place), len(colours) - 2)
+    pairs = zip(_rgb(colours[first]), _rgb(colours[first + 1]), strict=True)
+    return tuple(a + (b - a) * (place - first) for a, b in pairs)
+
+
+def _ink(ground: tuple[float, ...] | None) -> str:
+    """White or black, whichever stands out more (WCAG 2 relative luminance); the theme's ink on no ground."""
+    if ground is None:
+        return PALETTE["ink2"]
+    red, green, blue = ((c / 255 / 12.92) if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in ground)
+    return "#fff" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179 else "#000"

@@ -54,6 +54,9 @@ class Fragment:
         return self.text()
 
 
+_NEW = '<span class="sj-tag sj-new">New</span>'
+
+
 def _optional(tag: str, kind: str, text: str) -> str:
     return f'<{tag} class="{kind}">{rich(text)}</{tag}>' if text else ""
 
@@ -110,7 +113,7 @@ class Finding(Fragment):
 
     def item(self) -> str:
         """The finding as an item of a list."""
-        since = _optional("span", "sj-tag sj-new" if self.since == "new" else "sj-tag", self.since.capitalize())
+        since = _optional("span", "sj-tag", self.since) if self.since != "new" else _NEW
         anchor = f' id="{escape(self.id)}"' if self.id else ""
         step = f'<p class="sj-next"><b>Next</b> {rich(self.next_step)}</p>' if self.next_step else ""
         return (
@@ -206,6 +209,14 @@ class Column:
     lang: str = ""
     code: bool = False
     muted: bool = False
+    optional: bool = False
+    """Whether a narrow screen leaves it out."""
+
+    @property
+    def kinds(self) -> str:
+        """The classes of its cells."""
+        flags = {"sj-muted": self.muted, "sj-optional": self.optional}
+        return " ".join([f"sj-{self.align or 'left'}", *(kind for kind, wanted in flags.items() if wanted)])
 
 
 @dataclass(frozen=True)
@@ -275,7 +286,7 @@ class Table(Fragment):
     def html(self) -> str:
         """The table in a card that scrolls sideways when it must."""
         columns = self._columns()
-        heads = "".join(f'<th scope="col" class="sj-{column.align}">{rich(column.title)}</th>' for column in columns)
+        heads = "".join(f'<th scope="col" class="{column.kinds}">{rich(column.title)}</th>' for column in columns)
         caption = _optional("caption", "sj-note", self.caption)
         body = "".join(self._row(columns, row) for row in self.rows)
         empty = f'<tr><td class="sj-left sj-muted" colspan="{len(columns)}">No rows.</td></tr>'
@@ -291,11 +302,10 @@ class Table(Fragment):
 
     def _cell(self, column: Column, cell: object) -> str:
         value, note, strong = (cell.value, cell.note, cell.strong) if isinstance(cell, Cell) else (cell, "", False)
-        kinds = f"sj-{column.align}{' sj-muted' if column.muted else ''}"
         lang = f' lang="{escape(column.lang)}"' if column.lang else ""
         shown = self._shown(column, value)
         shown = f"<strong>{shown}</strong>" if strong else shown
-        return f'<td class="{kinds}"{lang}>{shown}{_optional("span", "sj-sub", note)}</td>'
+        return f'<td class="{column.kinds}"{lang}>{shown}{_optional("span", "sj-sub", note)}</td>'
 
     def _shown(self, column: Column, value: object) -> str:
         if isinstance(value, Status):
@@ -367,7 +377,7 @@ class CheckTable(Fragment):
         columns = [
             Column("Status"),
             Column("Check"),
-            Column("Id", code=True, muted=True),
+            Column("Id", code=True, muted=True, optional=True),
             Column("Observed", **right),
             Column("Warning at", muted=True, **right),
             Column("Critical at", muted=True, **right),

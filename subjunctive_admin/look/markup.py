@@ -43,6 +43,8 @@ _SHAPES = {
     Status.SKIPPED: '<path d="M3.4 8h9.2"/>',
 }
 
+UNIT_GAP = re.compile(r"(?<=\d)[ \u00a0](?=(?:%|ms|s|min|h|d|[kMGT]B)(?!\w))")
+"""The space between a number and its unit, which becomes narrow and does not break."""
 _MARKUP = re.compile(r"`(?P<code>[^`\n]+)`|\*\*(?P<strong>\S(?:[^*\n]*\S)?)\*\*|\*(?P<spanish>\S(?:[^*\n]*\S)?)\*")
 
 
@@ -51,9 +53,14 @@ def rich(text: object) -> str:
     source = str(text)
     pieces, end = [], 0
     for match in _MARKUP.finditer(source):
-        pieces += [escape(source[end : match.start()]), _marked(match)]
+        pieces += [_spaced(source[end : match.start()]), _marked(match)]
         end = match.end()
-    return "".join([*pieces, escape(source[end:])])
+    return "".join([*pieces, _spaced(source[end:])])
+
+
+def _spaced(text: str) -> str:
+    """Escaped, and a number never parts from its unit."""
+    return escape(UNIT_GAP.sub(NARROW, text))
 
 
 def _marked(match: re.Match[str]) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from subjunctive_admin.look.charts import PLOTLY_MIME, attribute, figure_script, refuse_undrawable
 from subjunctive_admin.look.fragments import Header
-from subjunctive_admin.look.markup import URGENCY, counted, mark, moment, pill, plain, rich
+from subjunctive_admin.look.markup import NARROW, UNIT_GAP, URGENCY, counted, mark, moment, pill, plain, rich
 from subjunctive_admin.look.style import stylesheet
 from subjunctive_admin.vocabulary import Status
 
@@ -184,7 +184,7 @@ def _renderer() -> Any:
 
 
 def _markdown(source: str) -> str:
-    return str(_renderer()(source)) if source.strip() else ""
+    return str(_renderer()(UNIT_GAP.sub(NARROW, source))) if source.strip() else ""
 
 
 def _output(output: Mapping[str, Any]) -> Iterator[_Block]:
@@ -235,20 +235,22 @@ def _pre(text: str) -> str:
 
 def _error(output: Mapping[str, Any]) -> str:
     """A card with the error's sentence; the traceback is folded away."""
-    sentence = _ANSI.sub("", output["evalue"]) or output["ename"]
+    sentence, _, step = (_ANSI.sub("", output["evalue"]) or output["ename"]).partition(" Next: ")
+    following = f'<p class="sj-next"><b>Next</b> {rich(step)}</p>' if step else ""
     trace = _pre("\n".join(output["traceback"]))
     return (
-        f'<div class="sj-card sj-error">{mark(Status.CRITICAL, "Failed")}<h3>{rich(sentence)}</h3>'
+        f'<div class="sj-card sj-error">{mark(Status.CRITICAL, "Failed")}<h3>{rich(sentence)}</h3>{following}'
         f'<details class="sj-more"><summary>Show the traceback</summary>{trace}</details></div>'
     )
 
 
 def _plot(figure: Mapping[str, Any], label: str) -> str:
     refuse_undrawable(figure)
-    height = int(figure.get("layout", {}).get("height") or _DEFAULT_HEIGHT)
+    layout = figure.get("layout", {})
+    height, width = int(layout.get("height") or _DEFAULT_HEIGHT), int((layout.get("meta") or {}).get("min_width", 0))
     missing = "The chart is drawn by JavaScript, which is off. Its figures are in the table."
     return (
-        f'<div class="chart"><div class="sj-plot" role="img" aria-label="{attribute(label)}" style="min-height:{height}px">'
+        f'<div class="chart"><div class="sj-plot" role="img" aria-label="{attribute(label)}" style="min-height:{height}px;min-width:{width}px">'
         f'<p class="sj-missing"><noscript>{missing}</noscript></p></div>'
         f'<script type="application/json">{figure_script(figure)}</script></div>'
     )
