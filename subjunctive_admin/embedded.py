@@ -115,13 +115,9 @@ def binaries(major: int) -> Path:
 
 
 @cache
-def _version(folder: Path) -> str | None:
-    """The full version, such as 18.1, of the programs in a folder."""
-    try:
-        command = [str(_executable(folder, "postgres")), "--version"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
+def _version_of(postgres: Path, _changed: float) -> str | None:
+    """The full version, such as 18.1, of a program that was last changed then."""
+    done = subprocess.run([str(postgres), "--version"], check=False, capture_output=True, text=True, timeout=10)
     found = re.search(r"\d+(\.\d+)+", done.stdout)
     return found.group() if found else None
 
@@ -212,6 +208,22 @@ def _choose_account(folder: Path, home: Path) -> _Account:
     return _Account(present[0].pw_name, present[0].pw_uid, present[0].pw_gid)
 
 
+def _refuse_nameless_user(uid: int | None) -> None:
+    """Say before initdb does, and with the remedy, that a container's bare uid will not do."""
+    if WINDOWS:
+        return
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    uid = os.geteuid() if uid is None else uid
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise EmbeddedServerError(
+            f"PostgreSQL needs its user to have a name, and uid {uid} has none.",
+            next_step="add the uid to /etc/passwd, or set SUBJUNCTIVE_DATABASE_URL to a server of your own",
+        ) from None
+
+
 @contextlib.contextmanager
 def _in_words(folder: Path) -> Iterator[None]:
     """Turn the system's refusals into a sentence that names the path."""
@@ -298,7 +310,7 @@ class EmbeddedServer:
             return ServerStatus(
                 state="absent" if major is None else "running" if running else "stopped",
                 major=major,
-                version=_version(binaries(major)) if major in SUPPORTED else None,
+                version=self._version(major),
                 pid=process.pid if process and running else None,
                 data=self.data,
                 socket_folder=self._socket_folder() if running and not WINDOWS else None,
@@ -462,7 +474,7 @@ class EmbeddedServer:
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
-            left = psutil.wait_procs(left, timeout=5)[1]
+            left = psutil.wait_procs(left, timeout=2)[1]
         if left:
             raise EmbeddedServerError(
                 f"The process {left[0].pid} still uses {self.data} and does not end.",
@@ -535,6 +547,16 @@ class EmbeddedServer:
         except (FileNotFoundError, ValueError):
             return None
 
+    def _version(self, major: int | None) -> str | None:
+        """That of the programs, None where they are gone; a server that runs may be stopped without them."""
+        if major is None:
+            return None
+        with contextlib.suppress(EmbeddedServerError, OSError, subprocess.SubprocessError):
+            folder = self._given_binaries if self._given_binaries and major == self.major else binaries(major)
+            postgres = _executable(folder, "postgres")
+            return _version_of(postgres, postgres.stat().st_mtime)
+        return None
+
     def _refuse_foreign_data(self) -> None:
         found = self._major_on_disk()
         if found is None and self.data.exists() and any(self.data.iterdir()):
@@ -548,6 +570,7 @@ class EmbeddedServer:
 
     def _make_cluster(self) -> None:
         """Make the cluster beside its place, closed from its first moment; a half-made one never gets the name."""
+        _refuse_nameless_user(self._account.uid if self._account else None)
         for name in ("password", "role-password"):
             self._write(self.folder / name, secrets.token_urlsafe(24))
         making = self.folder / f"data.init-{os.getpid()}"
@@ -650,10 +673,19 @@ class EmbeddedServer:
             (place / name).unlink(missing_ok=True)
 
     def _shut_down(self) -> None:
-        place = self._socket_folder()
-        said = self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", "60", "-D", "data", seconds=90)
-        if said is not None and self._postmaster() is not None:
-            raise self._failure("does not stop", said)
+        process, place = self._postmaster(), self._socket_folder()
+        if process is None:
+            return
+        if WINDOWS:
+            self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", "60", "-D", "data", seconds=90)
+        else:
+            # What pg_ctl sends for a fast shutdown; without it a server outlives its programs' removal or upgrade.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGINT)
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(START_SECONDS)
+        if self._postmaster() is not None:
+            raise self._failure("does not stop", "")
         if place != self.folder / "run":
             with contextlib.suppress(OSError):
                 place.rmdir()
@@ -685,7 +717,7 @@ class EmbeddedServer:
         return psycopg.connect(**{**unaffected_by_environment(), **given})
 
 
-def unaffected_by_environment() -> dict[str, str]:
+def unaffected_by_environment() -> dict[str, Any]:
     """Options for `psycopg.connect` beside the address, so that the PG* variables set for another server do not count.
 
     Empty where none is set. PGSERVICE itself cannot be overruled; what its file holds can.
