@@ -33,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     # pytest-asyncio wants `asyncio_default_fixture_loop_scope`; without async fixtures every value means the same.
-    warnings.filterwarnings("ignore", message="The configuration option \"asyncio_default", category=pytest.PytestWarning)
+    warnings.filterwarnings(
+        "ignore", message='The configuration option "asyncio_default', category=pytest.PytestWarning
+    )
 
 
 class Cluster:
