@@ -1,0 +1,101 @@
+"""Writes docs/reference.md from the code itself: commands, settings, health checks, tables, notebooks.
+
+A test compares the file with what this makes, so that nothing stays undocumented.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from subjunctive_admin import cli, reports
+from subjunctive_admin.models import Base
+from subjunctive_admin.ops.health import registered
+from subjunctive_admin.settings import PREFIX, Settings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+
+
+def reference() -> str:
+    """The whole page as Markdown."""
+    parts = (_commands(), _exit_codes(), _settings(), _checks(), _notebooks(), _tables())
+    lines = ["# Reference", "", "Made by `scripts/write_reference.py`; a test keeps it true."]
+    for part in parts:
+        lines += ["", *part]
+    return "\n".join(lines) + "\n"
+
+
+def _commands() -> Iterator[str]:
+    yield from ("## Commands", "", "| command | does | takes |", "|---|---|---|")
+    for path, command in _walk(typer.main.get_command(cli.app), ()):
+        takes = ", ".join(f"`{_spelling(p)}`" for p in command.params if p.name not in ("help", "version", "debug"))
+        yield f"| `{' '.join(path)}` | {_first_line(command.help)} | {takes or '–'} |"
+
+
+def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield path, command
+    for name, child in (children or {}).items():
+        yield from _walk(child, (*path, name))
+
+
+def _spelling(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return str(parameter.name).upper()
+    return str(max(parameter.opts, key=len))
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def _exit_codes() -> Iterator[str]:
+    yield from ("## Exit codes", "", "| code | means |", "|---|---|")
+    yield "| 0 | ok |"
+    yield "| 1 | a warning or a finding |"
+    yield "| 2 | critical, or work that was begun has failed |"
+    yield "| 3 | unknown, could not begin, or an unexpected error |"
+    yield "| 64 | wrong usage |"
+    yield "| 130, 143 | interrupted by Ctrl-C, by SIGTERM |"
+
+
+def _settings() -> Iterator[str]:
+    yield from ("## Settings", "", "Environment variables, read once when a command starts.", "")
+    yield from ("| variable | default | meaning |", "|---|---|---|")
+    for name, field in Settings.model_fields.items():
+        default = "the platform's data folder" if name == "home" else "unset" if field.default is None else field.default
+        yield f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |"
+
+
+def _checks() -> Iterator[str]:
+    yield from ("## Health checks", "", "| id | looks at | needs | next step |", "|---|---|---|---|")
+    for check in registered():
+        yield f"| `{check.id}` | {check.description} | {check.needs} | {check.remedy} |"
+
+
+def _notebooks() -> Iterator[str]:
+    yield from ("## Notebooks", "", "| notebook | for | effect | parameters |", "|---|---|---|---|")
+    for notebook in reports.list_notebooks():
+        takes = "<br>".join(f"`{p.name}: {p.type} = {p.default!r}` {p.help}" for p in notebook.parameters)
+        yield f"| `{notebook.name}`<br>{notebook.title} | {notebook.audience} | {notebook.effect} | {takes} |"
+
+
+def _tables() -> Iterator[str]:
+    yield from ("## Tables", "", "| table | holds |", "|---|---|")
+    for mapper in sorted(Base.registry.mappers, key=lambda m: (m.local_table.schema or "", m.local_table.name)):
+        yield f"| `{mapper.local_table.fullname}` | {_first_line(mapper.class_.__doc__)} |"
+
+
+def main() -> int:
+    """Write the page."""
+    PAGE.write_text(reference(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
