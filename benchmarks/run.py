@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PAIRS = 7
 THREE_LIBRARIES = "import pandas, plotly.graph_objects, sqlalchemy"
@@ -40,8 +41,15 @@ class Bar:
 
 def notebook(path: Path) -> Path:
     """A notebook that uses the three libraries and draws one chart."""
-    cells = [
-        {"cell_type": "code", "id": f"cell{n}", "metadata": {}, "source": source, "execution_count": None, "outputs": []}
+    cells: list[dict[str, Any]] = [
+        {
+            "cell_type": "code",
+            "id": f"cell{n}",
+            "metadata": {},
+            "source": source,
+            "execution_count": None,
+            "outputs": [],
+        }
         for n, source in enumerate(CELLS)
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -97,7 +105,8 @@ def main(names: Sequence[str]) -> int:
     """Measure the named bars, or all; the exit code is 1 when one is missed."""
     with tempfile.TemporaryDirectory() as folder:
         chosen = [bar for bar in bars(Path(folder)) if not names or bar.name in names]
-        return 0 if all([measure(bar) for bar in chosen]) else 1
+        missed = [bar.name for bar in chosen if not measure(bar)]
+        return 1 if missed else 0
 
 
 if __name__ == "__main__":

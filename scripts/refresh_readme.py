@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "pictures" / "health.png"
@@ -35,8 +37,6 @@ def stop(home: Path) -> None:
 
 def take_picture(page: Path) -> None:
     """The upper part of a report, as a browser without a network draws it."""
-    from playwright.sync_api import sync_playwright
-
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)

@@ -1,9 +1,9 @@
 """The project's tasks, in one file: `python -m uv run python scripts/tasks.py TASK ...`.
 
-    test       the README's test command            lint      ruff, mypy, import contracts, notebooks
-    matrix     PostgreSQL 15, 16 and 18             faults    killed servers, full folders, two at once
-    browser    what a person sees, in Chromium      notebooks every notebook on a stock kernel, by nbmake
-    bench      the ratios of benchmarks/            ci        all but bench, each with its time
+test: the README's test command · lint: ruff, mypy, import contracts, stripped notebooks ·
+matrix: PostgreSQL 15, 16 and 18 · faults: killed servers, full folders, two at once ·
+browser: what a person sees, in Chromium · notebooks: each on a stock kernel, by nbmake ·
+bench: the ratios of benchmarks/ · ci: all but bench, each with its time
 """
 
 from __future__ import annotations

@@ -68,7 +68,9 @@ def _settings() -> Iterator[str]:
     yield from ("## Settings", "", "Environment variables, read once when a command starts.", "")
     yield from ("| variable | default | meaning |", "|---|---|---|")
     for name, field in Settings.model_fields.items():
-        default = "the platform's data folder" if name == "home" else "unset" if field.default is None else field.default
+        default = (
+            "the platform's data folder" if name == "home" else "unset" if field.default is None else field.default
+        )
         yield f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |"
 
 
@@ -87,8 +89,9 @@ def _notebooks() -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield from ("## Tables", "", "| table | holds |", "|---|---|")
-    for mapper in sorted(Base.registry.mappers, key=lambda m: (m.local_table.schema or "", m.local_table.name)):
-        yield f"| `{mapper.local_table.fullname}` | {_first_line(mapper.class_.__doc__)} |"
+    classes = {table: mapper.class_ for mapper in Base.registry.mappers for table in mapper.tables}
+    for table in sorted(Base.metadata.tables.values(), key=lambda t: (t.schema or "", t.name)):
+        yield f"| `{table.fullname}` | {_first_line(classes[table].__doc__)} |"
 
 
 def main() -> int:

@@ -247,7 +247,7 @@ def seed(
             items,
             take=take or (),
             dry_run=dry_run,
-            progress=lambda done, total: narrator.progress(f"Seed {done} of {total}"),
+            progress=narrator.counter("Seed"),
         )
     narrator.progress("")
     _print_json(result.as_dict()) if as_json else _print("\n".join(seeding.report_lines(result)))
@@ -430,7 +430,7 @@ def _run_notebooks(names: Sequence[str] | None, parameters: dict[str, str], out:
                 parameters,
                 out=folder,
                 settings=settings,
-                on_cell=lambda done, total: narrator.progress(f"cell {done} of {total}"),
+                on_cell=narrator.counter(f"{notebook.title}, cell"),
             )
             step.status, step.detail = run.status, run.headline
         runs.append(run)

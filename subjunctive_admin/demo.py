@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,7 @@ def run_demo(settings: Settings, out: Path, narrator: Narrator) -> DemoOutcome:
 
     Raises what its steps raise; a second demo at the same time waits for the first.
     """
+    started = time.monotonic()
     _refuse_unwritable(settings.home)
     lock = FileLock(settings.home / "demo.lock", mode=0o600)
     try:
@@ -47,6 +50,7 @@ def run_demo(settings: Settings, out: Path, narrator: Narrator) -> DemoOutcome:
         runs = _report(database, settings, out, narrator)
     finally:
         lock.release()
+    narrator.total(time.monotonic() - started)
     return DemoOutcome(out / "index.html", tuple(runs))
 
 
@@ -72,7 +76,7 @@ def _prepare(settings: Settings, narrator: Narrator) -> Database:
     with narrator.step("Seed") as step:
         items = seeding.read_seeds()
         with database.session(write=True) as session:
-            report = seeding.seed(session, items, progress=lambda n, of: narrator.progress(f"Seed {n} of {of}"))
+            report = seeding.seed(session, items, progress=narrator.counter("Seed"))
         count = {kind: sum(item.content.kind is kind for item in items) for kind in ItemKind}
         kept = len(report.of(seeding.Outcome.KEPT))
         step.detail = f"{count[ItemKind.VERB]} verbs, {count[ItemKind.EXERCISE]} exercises"
@@ -88,12 +92,7 @@ def _report(database: Database, settings: Settings, out: Path, narrator: Narrato
     for notebook in reading:
         label = f"{notebook.number} {notebook.title}"
         with narrator.step(label, indent=5) as step:
-            run = reports.run_report(
-                notebook,
-                out=out,
-                settings=settings,
-                on_cell=lambda done, total, label=label: narrator.progress(f"{label}: cell {done} of {total}"),
-            )
+            run = reports.run_report(notebook, out=out, settings=settings, on_cell=narrator.counter(label))
             step.status, step.detail = run.status, "ok" if run.status is Status.OK else run.headline
         runs.append(run)
     with database.connection() as connection:
@@ -110,14 +109,17 @@ def closing_lines(outcome: DemoOutcome, settings: Settings) -> list[str]:
     index = outcome.index
     shown = index.relative_to(Path.cwd()) if index.is_relative_to(Path.cwd()) else index
     notebooks = reports.list_notebooks()[0].path.parent
+    # Under `uv run` the commands are on nobody's PATH but ours.
+    run = "python -m uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+    folder = notebooks.relative_to(Path.cwd()) if notebooks.is_relative_to(Path.cwd()) else notebooks
     return [
         f"  {len(outcome.runs)} reports: {found}.",
         "",
         f"  Read the reports    {shown}",
-        f"  Open the notebooks  jupyter lab {notebooks}",
-        "  Ask again           subjunctive-admin health",
-        "  Stop the server     subjunctive-admin db stop",
-        f"  Delete everything   db stop, then remove {settings.home}",
+        f"  Open the notebooks  {run}jupyter lab {folder}",
+        f"  Ask again           {run}subjunctive-admin health",
+        f"  Stop the server     {run}subjunctive-admin db stop",
+        f"  Delete everything   stop the server, then remove {settings.home}",
         "",
         "  Run the demo again at any time: what is already there is kept.",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
@@ -66,6 +66,10 @@ class Narrator:
             self._clear()
             self._write(f"     {sentence}"[: _WIDTH - 1])
 
+    def counter(self, label: str) -> Callable[[int, int], None]:
+        """A callback for long work: `(done, total)` becomes the live line `label: 3 of 9`."""
+        return lambda done, total: self.progress(f"{label}: {done} of {total}")
+
     @contextmanager
     def step(self, label: str, *, indent: int = 2) -> Iterator[Step]:
         """Time the block and write its line; a failing block's line says so and the error goes on."""
@@ -79,6 +83,11 @@ class Narrator:
             raise
         finally:
             self._end(step, time.monotonic() - started, indent)
+
+    def total(self, seconds: float) -> None:
+        """Rule off the times above and write their sum."""
+        self.say(f"{'-' * 7:>{_WIDTH}}")
+        self.say(f"{'  Total':<{_WIDTH - 9}}{seconds:>6.1f} s")
 
     def _end(self, step: Step, seconds: float, indent: int) -> None:
         sign = symbol(step.status, ascii_only=self._ascii)
