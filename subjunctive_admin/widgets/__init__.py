@@ -1,0 +1,1 @@
+"""Forms for editors in a notebook; the only package that knows ipywidgets."""
