@@ -682,8 +682,10 @@ class EmbeddedServer:
             # What pg_ctl sends for a fast shutdown; without it a server outlives its programs' removal or upgrade.
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGINT)
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(START_SECONDS)
+            # Not Process.wait: in a container the dead server's entry stays until a slow first process collects it.
+            deadline = time.monotonic() + START_SECONDS
+            while self._postmaster() is not None and time.monotonic() < deadline:
+                time.sleep(0.01)
         if self._postmaster() is not None:
             raise self._failure("does not stop", "")
         if place != self.folder / "run":
