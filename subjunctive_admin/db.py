@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from subjunctive_admin.embedded import EmbeddedServer
+from subjunctive_admin.embedded import EmbeddedServer, unaffected_by_environment
 from subjunctive_admin.errors import (
     AccessDenied,
     Conflict,
@@ -57,10 +57,18 @@ _APPLICATION_NAME_BYTES = 63
 class Database:
     """The engines and sessions of one process on one PostgreSQL; `purpose` names it to the server."""
 
-    def __init__(self, url: str | URL, settings: Settings | None = None, *, purpose: str = "admin") -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        settings: Settings | None = None,
+        *,
+        purpose: str = "admin",
+        driver_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.settings = settings or load_settings()
         self.url = _parse(url)
         self.purpose = purpose
+        self.driver_options = dict(driver_options or {})
         self.monitor = PoolMonitor()
         self.async_monitor = PoolMonitor()
 
@@ -151,6 +159,7 @@ class Database:
     def _engine_options(self, pool: type) -> dict[str, Any]:
         settings = self.settings
         arguments: dict[str, Any] = {
+            **self.driver_options,
             "application_name": self.application_name,
             "connect_timeout": settings.connect_timeout,
         }
@@ -199,7 +208,8 @@ def open_database(settings: Settings | None = None, *, purpose: str = "admin") -
         return Database(settings.database_url.get_secret_value(), settings, purpose=purpose)
     server = EmbeddedServer(settings.home, major=settings.embedded_major)
     server.start()
-    return Database(server.url(), settings, purpose=purpose)
+    # PG* variables are set for other servers; libpq would take them for this one too.
+    return Database(server.url(), settings, purpose=purpose, driver_options=unaffected_by_environment())
 
 
 def _parse(url: str | URL) -> URL:
@@ -261,6 +271,9 @@ def _by_state(state: str, text: str, url: URL, write: bool) -> SubjunctiveError 
                 f"The database {url.database} lacks what this version needs: {text}.",
                 next_step="subjunctive-admin setup",
             )
+        case "22001" | "22003" | "22007" | "22008" | "22021" | "22023" | "22P02":
+            # Text too long, a number too large, an unknown label or time zone: the type refuses, no constraint has a name.
+            return ConstraintRefused(f"PostgreSQL refused a value: {text}.", constraint=None)
         case "55P03":
             return Conflict(
                 "Another session holds a lock that this needs; nothing was changed.",
@@ -291,7 +304,7 @@ _CONNECTION_REASONS: tuple[tuple[str, type[DatabaseUnavailable], str, str], ...]
         "create it, or correct SUBJUNCTIVE_DATABASE_URL",
     ),
     (
-        r"too many clients|remaining connection slots",
+        r"too many (clients|connections)|remaining connection slots",
         NoConnectionLeft,
         "The server at {address} has no connection left.",
         "close idle sessions there, or raise its max_connections",

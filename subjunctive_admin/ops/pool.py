@@ -103,7 +103,7 @@ def beside(database: Database, *, purpose: str, **limits: float) -> Database:
     `limits` replaces settings, such as statement_timeout. Dispose of it after use.
     """
     settings = database.settings.model_copy(update={**limits, "pool_size": 1})
-    return Database(database.url, settings, purpose=purpose)
+    return Database(database.url, settings, purpose=purpose, driver_options=database.driver_options)
 
 
 def pool_report(database: Database) -> PoolReport:
@@ -126,7 +126,10 @@ def pool_report(database: Database) -> PoolReport:
 def judge(reading: PoolReading, budget: ConnectionBudget, settings: Settings) -> tuple[Status, str]:
     """The most urgent thing to say about a pool and its server, as one sentence."""
     if reading.timeouts:
-        return Status.CRITICAL, f"{reading.timeouts} callers of this process got no connection."
+        return (
+            Status.CRITICAL,
+            f"{reading.timeouts} caller{'s' if reading.timeouts > 1 else ''} of this process got no connection.",
+        )
     wait = reading.wait_p95_ms / 1000
     used = f"{budget.used} of {budget.available} connections of the server are in use"
     if budget.share >= settings.connections_critical:
@@ -146,9 +149,8 @@ def pool_text(report: PoolReport) -> str:
     facts = {
         "This process": f"{reading.checked_out} checked out, {reading.idle} idle,"
         f" size {reading.size} + {reading.max_overflow}",
-        "Waits": f"p50 {reading.wait_p50_ms:.1f} ms, p95 {reading.wait_p95_ms:.1f} ms,"
-        f" max {reading.wait_max_ms:.1f} ms, {reading.timeouts} timeouts",
-        "Holds": f"p95 {reading.hold_p95_ms:.1f} ms, max {reading.hold_max_ms:.1f} ms",
+        "Waits": _said_waits(reading),
+        "Holds": f"p95 {reading.hold_p95_ms:.1f} ms, max {reading.hold_max_ms:.1f} ms" if reading.checkouts else "none",
         "Server": f"{budget.used} of {budget.available} in use, {budget.reserved} reserved",
     }
     lines = [f"{report.status.upper():<9} {report.headline}", ""]
@@ -161,6 +163,14 @@ def pool_text(report: PoolReport) -> str:
         since = f"{one.since:%H:%M:%S} UTC" if one.since else "?"
         lines.append(f"  {one.name[:38]:<38} {one.pid:>8}  {one.state[:15]:<15} {since:>12}")
     return "\n".join(lines)
+
+
+def _said_waits(reading: PoolReading) -> str:
+    timeouts = f"{reading.timeouts} timeout{'s' if reading.timeouts != 1 else ''}"
+    if not reading.checkouts:
+        return f"no connection was taken yet, {timeouts}"
+    times = f"p50 {reading.wait_p50_ms:.1f} ms, p95 {reading.wait_p95_ms:.1f} ms, max {reading.wait_max_ms:.1f} ms"
+    return f"{times}, {timeouts}"
 
 
 def exercise_pool(
