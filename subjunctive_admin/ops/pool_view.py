@@ -28,7 +28,7 @@ def pool_view(report: PoolReport, load: pd.DataFrame | None = None) -> list[Any]
         *([] if report.status is Status.OK else [Findings("What needs you", findings=pool_findings(report))]),
         *([] if load is None else [_chart(load)]),
         Section("Other sessions of this suite", _sessions_lead(report)),
-        _sessions(report),
+        *([_sessions(report)] if report.sessions else []),
         Note(_NOTES),
     ]
 
@@ -74,19 +74,23 @@ def _chart(load: pd.DataFrame) -> Chart:
     import plotly.graph_objects as go  # noqa: PLC0415 - half a second that only a chart needs
 
     figure = go.Figure()
-    for column, name, colour, symbol in (("wait_ms", "wait", "c1", "circle"), ("hold_ms", "hold", "c2", "diamond")):
+    for column, name, colour, symbol in (("hold_ms", "held", "c2", "diamond"), ("wait_ms", "waited", "c1", "circle")):
         shown = load[load[column].notna()]
         figure.add_scatter(
             x=shown["checkout"].tolist(),
             y=shown[column].tolist(),
             mode="markers",
-            name=name,
             marker={"color": PALETTE[colour], "symbol": symbol, "size": 7},
             hovertemplate=f"checkout %{{x}}: {name} %{{y:.2f}} ms<extra></extra>",
         )
+        median = percentile(shown[column].tolist(), 0.5)
+        # Held lies above waited unless the pool is too small; either way the labels keep clear of each other.
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=8, y=median, yshift=9 if name == "held" else -3, text=name
+        )
     figure.update_yaxes(title="milliseconds", rangemode="tozero")
     figure.update_xaxes(title="checkout, in the order asked")
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12, "x": 0})
+    figure.update_layout(margin={"r": 64, "t": 16})
     waits = load["wait_ms"].tolist()
     refused = int((~load["got"]).sum())
     return Chart(

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from subjunctive_admin.db import Database
+from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.errors import UsageError
 from subjunctive_admin.ops import health
 from subjunctive_admin.ops.health import CheckResult, check_ids, checks, registry, run_health
 from subjunctive_admin.ops.health.registry import Check, Limits, Outcome, Probe
 from subjunctive_admin.settings import load_settings
 from subjunctive_admin.vocabulary import Status
+from tests.folders import reachable_folder
 
 FIVE = ["connectivity", "schema-integrity", "pool", "table-access", "performance"]
 
@@ -125,6 +130,11 @@ def test_a_fresh_database_passes_all_five_checks(database: Database) -> None:
     assert {one.id: one.message for one in report.checks if one.status is not Status.OK} == {}
     assert (report.overall, report.exit_code, report.findings) == (Status.OK, 0, ())
     assert report.headline == "All 5 checks passed"
+
+
+@pytest.mark.matrix
+def test_all_checks_pass_on_every_supported_postgresql(matrix_database: Database) -> None:
+    assert [one.message for one in run_health(matrix_database).findings] == []
 
 
 def test_the_report_as_json_has_the_contract_and_no_password(database: Database) -> None:
@@ -259,6 +269,58 @@ def test_an_unreachable_server_is_critical_and_nothing_else_is_reported_as_ok(
     assert all(one.message.startswith("Could not look: ") for one in report.checks[1:])
     assert (report.overall, report.server["version"]) == (Status.CRITICAL, None)
     assert report.is_unreachable
+
+
+def test_a_stopped_server_is_critical_and_a_started_one_is_well_again() -> None:
+    with reachable_folder() as home:
+        server = EmbeddedServer(home, durable=False)
+        server.start()
+        stopped = Database(server.url())
+        check_passes(stopped, "connectivity")
+        server.stop()
+        report = run_health(stopped)
+        stopped.dispose()
+
+    assert (report.overall, report.exit_code, report.is_unreachable) == (Status.CRITICAL, 2, True)
+    assert (report.counts["critical"], report.counts["unknown"], report.counts["ok"]) == (1, 4, 0)
+
+
+@pytest.mark.faults
+def test_a_server_that_freezes_is_critical_in_bounded_time() -> None:
+    with reachable_folder() as home:
+        server = EmbeddedServer(home, durable=False)
+        server.start()
+        frozen = Database(server.url(), load_settings(connect_timeout=2))
+        pid = int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            began = perf_counter()
+            report = run_health(frozen)
+            took = perf_counter() - began
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            server.stop()
+
+    assert report.is_unreachable
+    assert took < 10
+
+
+def test_a_wrong_password_is_critical(database: Database) -> None:
+    wrong = Database(database.url.set(password="wrong"), database.settings)
+    check_finds(wrong, "connectivity", Status.CRITICAL, "refused the user", "password authentication failed")
+
+
+def test_a_full_server_is_critical_for_the_connection_and_for_the_pool(database: Database) -> None:
+    address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with ExitStack() as held:
+        with suppress(psycopg.OperationalError):
+            while True:
+                held.enter_context(psycopg.connect(address))
+        report = run_health(database)
+
+    statuses = {one.id: one.status for one in report.checks}
+    assert statuses == {one: Status.CRITICAL if one in ("connectivity", "pool") else Status.UNKNOWN for one in FIVE}
+    assert "no connection left" in report.headline
 
 
 def test_a_database_that_does_not_exist_is_critical(database: Database) -> None:

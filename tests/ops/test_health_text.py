@@ -125,6 +125,7 @@ def test_a_terminal_without_unicode_gets_plain_symbols() -> None:
         ([result("a", Status.OK)], "The check passed"),
         ([result("a", Status.WARNING, "It is slow.")], "It is slow"),
         ([result("a", Status.WARNING, "Slow."), result("b", Status.CRITICAL, "Gone.")], "Gone; 1 other finding"),
+        ([result("a", Status.CRITICAL, f"It differs: {'x' * 90}.")], "It differs"),
         ([result(str(n), Status.UNKNOWN, "Unseen.") for n in range(3)], "Unseen; 2 other findings"),
     ],
 )

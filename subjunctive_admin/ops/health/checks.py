@@ -28,7 +28,7 @@ from subjunctive_admin.models import (
     User,
     UserProgressSummary,
 )
-from subjunctive_admin.ops.health.registry import Limits, Outcome, Probe, Readings, check
+from subjunctive_admin.ops.health.registry import Limits, Outcome, Probe, Readings, check, said_limit
 from subjunctive_admin.ops.health.report import CONNECTIVITY
 from subjunctive_admin.ops.pool import ConnectionBudget, read_budget
 from subjunctive_admin.pooling import PoolReading, percentile
@@ -44,10 +44,6 @@ _COUNTED_EXACTLY = 10_000
 
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.1f} ms" if seconds < 0.01 else f"{1000 * seconds:.0f} ms"
-
-
-def _limit(seconds: float) -> str:
-    return f"{1000 * seconds:g} ms" if seconds < 1 else f"{seconds:g} s"
 
 
 def _share(part: float) -> str:
@@ -79,7 +75,7 @@ def _no_connection(error: DatabaseUnavailable) -> Outcome:
     title="Connection and round trip",
     group=ACTIVITY,
     remedy="look at the server's load and at the network between",
-    limits=lambda s: Limits(_limit(s.round_trip_warning), _limit(s.round_trip_critical)),
+    limits=lambda s: Limits(said_limit(s.round_trip_warning), said_limit(s.round_trip_critical)),
     unreachable=_no_connection,
 )
 def connectivity(probe: Probe) -> Outcome:
@@ -122,6 +118,8 @@ def schema_integrity(probe: Probe) -> Outcome:
     differences = schema.drift(schema.expected_fingerprint(), schema.fingerprint(probe.connection))
     if differences:
         number = f"{len(differences)} difference{'s' if len(differences) > 1 else ''}"
+        if len(differences) > 1:  # one is told in full, of several only which
+            differences = [one.partition(": expected ")[0] for one in differences]
         said = f"The schema is not the one the migrations make: {_named(differences)}."
         return Outcome(Status.CRITICAL, number, said)
     return Outcome(Status.OK, "0 differences", f"The schema is exactly what migration {state.head} makes.")
@@ -139,8 +137,8 @@ def _full_server(error: DatabaseUnavailable) -> Outcome:
     group=ACTIVITY,
     remedy="close idle sessions, or raise SUBJUNCTIVE_POOL_SIZE",
     limits=lambda s: Limits(
-        f"{_share(s.connections_warning)} or p95 {_limit(s.pool_wait_warning)}",
-        f"{_share(s.connections_critical)}, p95 {_limit(s.pool_wait_critical)} or a timeout",
+        f"{_share(s.connections_warning)} or p95 {said_limit(s.pool_wait_warning)}",
+        f"{_share(s.connections_critical)}, p95 {said_limit(s.pool_wait_critical)} or a timeout",
     ),
     unreachable=_full_server,
 )
@@ -368,7 +366,7 @@ READS: tuple[Read, ...] = (
     group=PERFORMANCE,
     remedy="look for a missing index: subjunctive-admin health --only schema-integrity",
     needs="SELECT on the twelve tables",
-    limits=lambda s: Limits(f"{_limit(s.read_warning)} or no index", _limit(s.read_critical)),
+    limits=lambda s: Limits(f"{said_limit(s.read_warning)} or no index", said_limit(s.read_critical)),
 )
 def performance(probe: Probe) -> Outcome:
     """The application's common reads are quick, five times each for the busiest learner, and have their index."""

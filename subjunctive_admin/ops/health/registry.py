@@ -22,6 +22,11 @@ CHECK_SECONDS = 5.0
 """How long one check may look before the answer is `unknown`; also its statement timeout."""
 
 
+def said_limit(seconds: float) -> str:
+    """`250 ms`, `2 s`: a threshold in the unit a person would use."""
+    return f"{1000 * seconds:g} ms" if seconds < 1 else f"{seconds:g} s"
+
+
 @dataclass(frozen=True)
 class Limits:
     """From which observation on a check warns, and from which it is critical; None is no such limit."""

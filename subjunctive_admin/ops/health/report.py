@@ -17,6 +17,7 @@ CONTRACT_VERSION = 1
 CONNECTIVITY = "connectivity"
 
 _WIDTH = 80
+_LONGEST_TITLE = 90
 _ASCII_SYMBOLS = {**SYMBOLS, Status.CRITICAL: "x", Status.OK: "ok", Status.SKIPPED: "-"}
 _PLAIN = str.maketrans({"·": "|", "–": "-", "…": ".", "\u202f": " ", "\u00a0": " ", "“": '"', "”": '"', "≥": ">="})
 
@@ -50,6 +51,15 @@ class CheckResult:
             "remedy": self.remedy,
             "duration_ms": self.duration_ms,
         }
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """The message as a title without full stop, and what follows its colon when the whole is long."""
+        said = self.message.rstrip(".")
+        if len(said) <= _LONGEST_TITLE or self.status is Status.UNKNOWN:
+            return said, ""
+        title, _, rest = said.partition(": ")
+        return title, rest
 
     @property
     def limits(self) -> str:
@@ -97,7 +107,7 @@ class HealthReport:
         if not self.findings:
             return f"All {len(self.checks)} checks passed" if len(self.checks) != 1 else "The check passed"
         first, others = self.findings[0], len(self.findings) - 1
-        said = first.message.rstrip(".")
+        said, _ = first.sentences
         if others == 0:
             return said
         return f"{said}; {others} other finding{'s' if others > 1 else ''}"

@@ -19,7 +19,7 @@ from subjunctive_admin.look import (
     StatusBoard,
     Table,
 )
-from subjunctive_admin.ops.health.registry import Readings, registered
+from subjunctive_admin.ops.health.registry import Readings, registered, said_limit
 from subjunctive_admin.ops.health.report import CheckResult, HealthReport, said_counts, said_server
 from subjunctive_admin.pooling import percentile
 from subjunctive_admin.vocabulary import Status
@@ -50,26 +50,28 @@ def health_view(report: HealthReport) -> list[Any]:
 
 def health_findings(report: HealthReport) -> list[Finding]:
     """What needs somebody, most urgent first."""
-    descriptions = {one.id: one.description for one in registered()}
-    return [
-        Finding(
-            one.status,
-            one.message,
-            detail=f"`{one.id}`  {descriptions.get(one.id, one.title)}",
-            next_step=_COMMAND.sub(lambda found: f"`{found[0]}`", one.remedy),
-            observed="?" if one.observed is None else str(one.observed),
-            limit=_limit_met(one),
-            id=one.id,
-        )
-        for one in report.findings
-    ]
+    return [_finding(one) for one in report.findings]
+
+
+def _finding(one: CheckResult) -> Finding:
+    title, rest = one.sentences
+    described = next((known.description for known in registered() if known.id == one.id), one.title)
+    return Finding(
+        one.status,
+        f"{title}.",
+        detail=f"{rest[:1].upper()}{rest[1:]}." if rest else f"`{one.id}`  {described}",
+        next_step=_COMMAND.sub(lambda found: f"`{found[0]}`", one.remedy),
+        observed="?" if one.observed is None else str(one.observed),
+        limit=_limit_met(one),
+        id=one.id,
+    )
 
 
 def _header(report: HealthReport) -> Header:
     facts = [
         ("Server", said_server(report.server)),
         ("Database", f"`{report.server['database']}`"),
-        ("Role", f"`{report.server['role']}`"),
+        ("Role", f"`{report.server['role'] or 'not known'}`"),
         ("Took", f"{report.seconds:.1f} s"),
         ("Exit code", report.exit_code),
     ]
@@ -125,7 +127,7 @@ def _chart(readings: Readings) -> Chart:
         figure.add_vline(x=1000 * seconds, line={"color": PALETTE[colour], "width": 1.25, "dash": "dash"})
         # On a logarithmic axis plotly places annotations, unlike lines, by the exponent.
         figure.add_annotation(
-            x=log10(1000 * seconds), y=1, yref="paper", yanchor="bottom", text=f"{word} {1000 * seconds:g} ms"
+            x=log10(1000 * seconds), y=1, yref="paper", yanchor="bottom", text=f"{word} {said_limit(seconds)}"
         )
     figure.update_xaxes(type="log", ticksuffix="\u202fms", dtick=1, showgrid=True)
     figure.update_layout(height=250, margin={"t": 28})
