@@ -20,7 +20,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subjunctive_admin.errors import NotFound, SettingsError, SubjunctiveError, UsageError
+from subjunctive_admin.errors import SettingsError, SubjunctiveError, UsageError
 from subjunctive_admin.kernel import skip_slow_grammar
 from subjunctive_admin.resources import resource_folder
 from subjunctive_admin.settings import Settings, load_settings
@@ -123,14 +123,14 @@ def list_notebooks(folder: Path | None = None) -> list[Notebook]:
 def find_notebook(name: str) -> Notebook:
     """The notebook called `name` (`12_health`, `health`, or a path to any notebook).
 
-    Raises `NotFound`, or `UsageError` when several have that name.
+    Raises `UsageError` when there is none.
     """
     path = Path(name)
     if path.suffix == ".ipynb" and path.is_file():
         return read_notebook(path)
     matching = [n for n in list_notebooks() if name in (n.name, n.short_name, n.number, n.path.name)]
     if not matching:
-        raise NotFound(f"There is no notebook {name!r}.", next_step="subjunctive-admin report list")
+        raise UsageError(f"There is no notebook {name!r}.", next_step="subjunctive-admin report list")
     return matching[0]
 
 
