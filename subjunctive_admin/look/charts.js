@@ -42,11 +42,17 @@
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, filled(inner)]));
     return value;
   };
-  const draw = () => plots.forEach((plot) => {
+  const drawOne = async (plot) => {
     const figure = filled(JSON.parse(plot.parentElement.querySelector("script[type='application/json']").textContent));
     plot.querySelector(".sj-missing")?.remove();
-    Plotly.react(plot, figure.data, figure.layout, figure.config);
-  });
+    try {
+      await Plotly.react(plot, figure.data, figure.layout, figure.config);
+    } catch (error) {
+      plot.innerHTML = '<p class="sj-missing">This chart could not be drawn. Its figures are in the table.</p>';
+      console.error(error);
+    }
+  };
+  const draw = () => plots.forEach(drawOne);
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });

@@ -318,7 +318,7 @@ def reference_line(
     named = colour if colour != PALETTE["edge"] else PALETTE["ink2"]
     font = {"size": 12, "color": named}
     if along == "y":
-        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=value, y1=value, line=line, layer="below")
+        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=value, y1=value, line=line, layer="above")
         place = {
             "x": 1,
             "xref": "x domain",
@@ -329,7 +329,7 @@ def reference_line(
             "yanchor": "middle",
         }
     else:
-        figure.add_shape(type="line", y0=0, y1=1, yref="y domain", x0=value, x1=value, line=line, layer="below")
+        figure.add_shape(type="line", y0=0, y1=1, yref="y domain", x0=value, x1=value, line=line, layer="above")
         place = {"y": 1, "yref": "y domain", "yanchor": "bottom", "x": value, "xref": "x", "xanchor": "center"}
     if text:
         _make_room(figure, "r" if along == "y" else "t", 24 + 7 * len(text) if along == "y" else 28)

@@ -250,6 +250,11 @@ class Table(Fragment):
     caption: str = ""
     missing: str = DOES_NOT_APPLY
 
+    def __post_init__(self) -> None:
+        for at, row in enumerate(self.rows, start=1):
+            if not isinstance(row, GroupRow) and len(row) != len(self.columns):
+                raise ValueError(f"Row {at} has {len(row)} cells for {len(self.columns)} columns.")
+
     @classmethod
     def from_frame(
         cls,

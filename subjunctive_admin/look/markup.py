@@ -43,8 +43,8 @@ _SHAPES = {
     Status.SKIPPED: '<path d="M3.4 8h9.2"/>',
 }
 
-UNIT_GAP = re.compile(r"(?<=\d)[ \u00a0](?=(?:%|ms|s|min|h|d|[kMGT]B)(?!\w))")
-"""The space between a number and its unit, which becomes narrow and does not break."""
+_PER_CENT = re.compile(r"(?<=\d)[ \u00a0](?=%)")
+_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|d|[kMGT]B)\b)")
 _MARKUP = re.compile(r"`(?P<code>[^`\n]+)`|\*\*(?P<strong>\S(?:[^*\n]*\S)?)\*\*|\*(?P<spanish>\S(?:[^*\n]*\S)?)\*")
 
 
@@ -59,8 +59,12 @@ def rich(text: object) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Escaped, and a number never parts from its unit."""
-    return escape(UNIT_GAP.sub(NARROW, text))
+    return escape(bound(text))
+
+
+def bound(text: str) -> str:
+    """Text whose numbers never part from their units; the space before % is narrow."""
+    return _UNIT.sub("\u00a0", _PER_CENT.sub(NARROW, text))
 
 
 def _marked(match: re.Match[str]) -> str:
@@ -107,11 +111,10 @@ def pill(status: Status, text: str = "") -> str:
 
 def is_missing(value: object) -> bool:
     """Whether a value is None, empty, NaN, NaT or pandas' NA."""
-    if value is None or value == "":
-        return True
     if isinstance(value, float):
         return math.isnan(value)
-    return type(value).__name__ in {"NaTType", "NAType"}
+    # Named, not imported: pandas would be loaded for a text; pandas' NA refuses to be compared.
+    return value is None or type(value).__name__ in {"NaTType", "NAType"} or (isinstance(value, str) and not value)
 
 
 def is_number(value: object) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from subjunctive_admin.look.charts import PLOTLY_MIME, attribute, figure_script, refuse_undrawable
 from subjunctive_admin.look.fragments import Header
-from subjunctive_admin.look.markup import NARROW, UNIT_GAP, URGENCY, counted, mark, moment, pill, plain, rich
+from subjunctive_admin.look.markup import URGENCY, bound, counted, mark, moment, pill, plain, rich
 from subjunctive_admin.look.style import stylesheet
 from subjunctive_admin.vocabulary import Status
 
@@ -184,7 +184,7 @@ def _renderer() -> Any:
 
 
 def _markdown(source: str) -> str:
-    return str(_renderer()(UNIT_GAP.sub(NARROW, source))) if source.strip() else ""
+    return str(_renderer()(bound(source))) if source.strip() else ""
 
 
 def _output(output: Mapping[str, Any]) -> Iterator[_Block]:
