@@ -32,7 +32,7 @@ TASKS: dict[str, list[list[str]]] = {
         [PYTHON, "-m", "ruff", "format", "--check", "."],
         [PYTHON, "-m", "mypy"],
         [str(Path(PYTHON).parent / "lint-imports"), "--no-cache"],
-        [str(Path(PYTHON).parent / "nbstripout"), "--verify", *NOTEBOOKS],
+        [str(Path(PYTHON).parent / "nbstripout"), "--keep-id", "--verify", *NOTEBOOKS],
     ],
     "bench": [[PYTHON, "benchmarks/run.py"]],
 }

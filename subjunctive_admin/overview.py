@@ -96,7 +96,7 @@ def read_overview(database: Database) -> Overview:
 def _count_rows(connection: Connection) -> dict[str, int]:
     # The names are ours, from a constant: no text of a user's gets into the statement.
     counts = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM public.{name}" for name in TWELVE_TABLES)  # noqa: S608
-    return dict(connection.execute(text(counts)).tuples().all())
+    return dict(connection.execute(text(counts)).all())
 
 
 def _exercises_by_tense(connection: Connection) -> dict[Tense, int]:
@@ -106,7 +106,7 @@ def _exercises_by_tense(connection: Connection) -> dict[Tense, int]:
         .group_by(Exercise.tense)
         .order_by(Exercise.tense)
     )
-    return dict(connection.execute(statement).tuples().all())
+    return dict(connection.execute(statement).all())
 
 
 def _findings(state: schema.SchemaState, rows: dict[str, int]) -> list[Finding]:

@@ -384,8 +384,7 @@ class Editing:
     def _id_of(self, kind: ItemKind, key: str) -> Any:
         if kind not in self._ids or key not in self._ids[kind]:
             table: Any = TABLES[kind]
-            rows = self._session.execute(select(_KEYS[kind], table.id)).tuples()
-            self._ids[kind] = dict(rows.all())
+            self._ids[kind] = dict(self._session.execute(select(_KEYS[kind], table.id)).all())
         if key not in self._ids[kind]:
             raise NotFound(
                 f"There is no {kind} {key!r}, which an exercise refers to.", next_step=f"add the {kind} first"
