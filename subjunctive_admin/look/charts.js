@@ -33,18 +33,18 @@
     return alpha ? `rgba(${red},${green},${blue},${alpha})` : `rgb(${red},${green},${blue})`;
   };
   const filled = (value) => {
-    if (typeof value === "string") {
-      const found = /^(var\(--[a-z0-9-]+\))(?: ([\d.]+))?$/.exec(value);
-      return found ? colour(found[1], found[2]) : value;
-    }
+    if (typeof value === "string")
+      return value.replace(/(var\(--[a-z0-9-]+\))(?: ([\d.]+))?/g, (_, name, alpha) => colour(name, alpha));
     if (Array.isArray(value)) return value.map(filled);
     if (value && typeof value === "object")
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, filled(inner)]));
     return value;
   };
-  const drawOne = async (plot) => {
+  // On paper a figure is as wide as a page of A4 between its margins, whatever the window was.
+  const drawOne = async (plot, width) => {
     const figure = filled(JSON.parse(plot.parentElement.querySelector("script[type='application/json']").textContent));
     plot.querySelector(".sj-missing")?.remove();
+    if (width) figure.layout.width = width;
     try {
       await Plotly.react(plot, figure.data, figure.layout, figure.config);
     } catch (error) {
@@ -52,21 +52,26 @@
       console.error(error);
     }
   };
-  const draw = () => plots.forEach(drawOne);
+  const draw = (width) => plots.forEach((plot) => drawOne(plot, width));
   draw();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+  const themed = new MutationObserver(() => draw());
+  const watch = () => themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  watch();
   const opened = [];
   addEventListener("beforeprint", () => {
+    themed.disconnect();
     document.querySelectorAll("details:not([open])").forEach((one) => opened.push(one) && (one.open = true));
     document.documentElement.dataset.themeBefore = document.documentElement.dataset.theme || "";
     document.documentElement.dataset.theme = "light";
-    draw();
+    draw(640);
   });
   addEventListener("afterprint", () => {
     opened.splice(0).forEach((one) => (one.open = false));
     const before = document.documentElement.dataset.themeBefore;
     if (before) document.documentElement.dataset.theme = before;
     else delete document.documentElement.dataset.theme;
+    draw();
+    watch();
   });
 })();

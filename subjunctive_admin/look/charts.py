@@ -80,6 +80,8 @@ TENSE_SYMBOLS: dict[Tense, str] = {
 DIVERGING = ("#0b4a7f", "#3f86bd", "#9cc4e2", "#f1f3f5", "#ecc07f", "#c07a12", "#7a4300")
 """Blue is less, orange more, the middle is the reference."""
 
+_SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "cross": "✚"}
+
 CIVIDIS = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
 """Sequential: dark is low, and it reads the same under every kind of sight."""
 
@@ -262,6 +264,7 @@ def _has(pattern: re.Pattern[str], values: Any) -> bool:
 _DATE = re.compile(r"\d{4}-\d\d")
 _NO_DATE = re.compile(r"(?!\d{4}-\d\d)")
 _RGBA = re.compile(r"rgba?\((\d+), ?(\d+), ?(\d+)(?:, ?([\d.]+))?\)")
+_STYLED = re.compile(r"color:(#[0-9a-fA-F]{6})")
 _NAMES = {value: name for name, value in reversed(PALETTE.items())}
 
 
@@ -287,11 +290,10 @@ def in_variables(value: Any) -> Any:
 def _variable(value: str) -> str:
     if name := _NAMES.get(value.lower()):
         return f"var(--{name})"
-    if (match := _RGBA.fullmatch(value)) and (
-        name := _NAMES.get("#{:02x}{:02x}{:02x}".format(*map(int, match.groups()[:3])))
-    ):
-        return f"var(--{name}) {match[4] or 1}"
-    return value
+    if match := _RGBA.fullmatch(value):
+        name = _NAMES.get("#{:02x}{:02x}{:02x}".format(*map(int, match.groups()[:3])))
+        return f"var(--{name}) {match[4] or 1}" if name else value
+    return _STYLED.sub(lambda styled: f"color:{_variable(styled[1])}", value)
 
 
 def figure_script(figure: Mapping[str, Any]) -> str:
@@ -334,6 +336,25 @@ def reference_line(
     if text:
         _make_room(figure, "r" if along == "y" else "t", 24 + 7 * len(text) if along == "y" else 28)
         figure.add_annotation(text=text, font=font, showarrow=False, **place)
+
+
+def label_series(figure: go.Figure) -> None:
+    """Write the name of each line behind its last point, in ink after its coloured marker; labels do not overlap."""
+    named = [trace for trace in figure.data if trace.type == "scatter" and trace.name and len(trace.y)]
+    ends = sorted(named, key=lambda trace: float(trace.y[-1]))
+    heights = [float(value) for trace in named for value in trace.y]
+    scale = ((figure.layout.height or _HEIGHT) - 60) / ((max(heights) - min(heights)) or 1) if named else 1
+    free = float("-inf")
+    for trace in ends:
+        place = float(trace.y[-1]) * scale
+        shift, free = max(free - place, 0), max(place, free) + 18
+        sign = _SIGNS.get(trace.marker.symbol or "circle", "●")
+        text = f'<span style="color:{trace.line.color or trace.marker.color}">{sign}</span> {escape(trace.name)}'
+        figure.add_annotation(
+            text=text, x=1, xref="x domain", xanchor="left", xshift=8, y=trace.y[-1], yshift=shift, showarrow=False,
+            font={"size": 13, "color": PALETTE["ink"]},
+        )  # fmt: skip
+        _make_room(figure, "r", 40 + 8 * len(trace.name))
 
 
 def heat_map(

@@ -340,7 +340,7 @@ def _value(cell: object) -> object:
 
 def _title(name: object) -> str:
     text = str(name).replace("_", " ")
-    return text[:1].upper() + text[1:]
+    return text if len(text) == 1 else text[:1].upper() + text[1:]
 
 
 def _with_groups(values: Sequence[Sequence[object]], groups: Sequence[str] | None) -> list[Row]:

@@ -21,6 +21,7 @@ from subjunctive_admin.look import (
     Chart,
     Table,
     heat_map,
+    label_series,
     reference_line,
     soft,
     stylesheet,
@@ -30,6 +31,17 @@ from subjunctive_admin.look.charts import _DARK, PLOTLY_MIME, TRACE_TYPES, figur
 from subjunctive_admin.vocabulary import Tense
 
 BUNDLE = Path(look_package.__file__).parent / "plotly-cartesian.min.js.gz"
+
+
+@pytest.fixture
+def capture_display(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What IPython's publisher was given, in order."""
+    from IPython.core import display_functions
+
+    shown: list[dict[str, object]] = []
+    monkeypatch.setattr(display_functions, "publish_display_data", lambda **given: shown.append(given))
+    monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
+    return shown
 
 
 def bars() -> go.Figure:
@@ -153,3 +165,34 @@ def test_a_heat_maps_labels_have_the_ink_that_can_be_read_and_no_value_is_hatche
 def test_a_heat_map_of_one_value_or_none_can_be_drawn() -> None:
     for values in ([[5.0]], [[None]]):
         Chart(heat_map(values, x=["a"], y=["b"], labels=[["n 1"]]), "T")
+
+
+def test_lines_are_named_behind_their_ends_without_overlap() -> None:
+    figure = go.Figure()
+    for name, end, colour in (
+        ("present", 70, PALETTE["c1"]),
+        ("imperfect", 69, PALETTE["c2"]),
+        ("low", 0, PALETTE["c3"]),
+    ):
+        figure.add_scatter(x=[1, 2], y=[100, end], name=name, line_color=colour)
+    label_series(figure)
+    shifts = {note.text.split("> ")[1]: note.yshift for note in figure.layout.annotations}
+    assert shifts["low"] == shifts["imperfect"] == 0
+    assert 10 < shifts["present"] < 18
+    assert "color:var(--c1)" in figure_script(Chart(figure, "T").json())
+
+
+def test_a_figure_without_named_lines_gets_no_labels() -> None:
+    figure = bars()
+    label_series(figure)
+    assert not figure.layout.annotations
+
+
+def test_a_notebook_shows_a_chart_as_its_three_outputs(capture_display: list[dict[str, object]]) -> None:
+    Chart(bars(), "Title", note="n = 2")._ipython_display_()
+    assert [list(shown["data"]) for shown in capture_display] == [  # type: ignore[call-overload]
+        ["text/html", "text/plain"],
+        [PLOTLY_MIME],
+        ["text/html", "text/plain"],
+    ]
+    assert capture_display[1]["metadata"] == {"subjunctive": {"part": "chart-figure", "label": "Title"}}

@@ -178,7 +178,7 @@ def test_a_frame_shows_a_named_index_and_titles_made_of_its_columns() -> None:
 
 def test_a_frame_can_be_divided_by_a_column() -> None:
     frame = pd.DataFrame({"group": ["A", "A", "B"], "n": [1, 2, 3]})
-    assert repr(Table.from_frame(frame, group_by="group")).split() == ["N", "A", "1", "2", "B", "3"]
+    assert repr(Table.from_frame(frame, group_by="group")).split() == ["n", "A", "1", "2", "B", "3"]
 
 
 def test_checks_stay_with_their_group_and_what_was_not_seen_is_a_question_mark() -> None:
