@@ -10,6 +10,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,20 +141,21 @@ def offline_sql(revision: str = "head") -> str:
     """The SQL from nothing to `revision`, for a database that an administrator changes by hand."""
     buffer = io.StringIO()
     command.upgrade(_config(output=buffer), resolve(revision) or "base", sql=True)
-    return buffer.getvalue()
+    # Compiled for the driver, which reads %% as one %; an administrator's psql does not.
+    return buffer.getvalue().replace("%%", "%")
 
 
 def resolve(revision: str) -> str | None:
     """The full name of a revision (`head`, `base`, a number or its beginning); None stands for base."""
     if revision == "base":
         return None
-    try:
-        found = ScriptDirectory.from_config(_config()).get_revision(revision)
-    except (CommandError, ResolutionError) as error:
-        known = ", ".join(s.revision for s in ScriptDirectory.from_config(_config()).walk_revisions())
-        raise UsageError(
-            f"There is no migration {revision!r}.", next_step=f"use head, base or one of {known}"
-        ) from error
+    script = ScriptDirectory.from_config(_config())
+    found = None
+    with suppress(CommandError, ResolutionError):
+        found = script.get_revision(revision) if revision else None
+    if found is None:
+        known = ", ".join(s.revision for s in script.walk_revisions())
+        raise UsageError(f"There is no migration {revision!r}.", next_step=f"use head, base or one of {known}")
     name: str = found.revision
     return name
 
