@@ -63,7 +63,7 @@ _SENTENCE_BREAK = "|"
 _NOT_ENTERED = ("conjugation_class", "conjugations", "conjugation_overrides", "status")
 _WORDS_OF_FAULTS = (
     (r"^(String|Value) should have at least 1 .*$", "is empty"),
-    (r"^String should match pattern '\^\[a-z.*", "is a lower-case infinitive in -ar, -er, -ir or -ír, with -se or not"),
+    (r"^String should match pattern .*$", "is a lower-case infinitive in -ar, -er, -ir or -ír, with -se or not"),
     (r"^Input should be a valid integer.*$", "is a whole number"),
     (r"^Input should be greater than 0$", "is 1 or more"),
 )
@@ -99,7 +99,7 @@ BLANK_ENTRY = VerbEntry(
         "infinitive": "",
         "english_translation": "",
         "verb_type": VerbType.REGULAR.value,
-        "stem_change_pattern": None,
+        "stem_change_pattern": "",
         "features": "",
         "frequency_rank": "",
         "frequency_band": 5,
@@ -119,6 +119,14 @@ BLANK_ENTRY = VerbEntry(
 def tense_label(tense: str) -> str:
     """`Present perfect subjunctive`."""
     return tense.replace("_", " ").capitalize()
+
+
+def mood_and_tense(tense: str) -> tuple[str, str]:
+    """`Subjunctive` and `Present perfect`: a heading, and a label below it."""
+    words = tense.split("_")
+    if words[0] == "imperative":
+        words = [*words[1:], words[0]]
+    return words[-1].capitalize(), " ".join(words[:-1]).capitalize()
 
 
 def cell_label(tense: str, person: str) -> str:
@@ -180,7 +188,7 @@ def _write_field(name: str, value: Any) -> Any:
     match name:
         case "example_sentences":
             return write_sentences(value)
-        case "frequency_rank":
+        case "frequency_rank" | "stem_change_pattern":
             return "" if value is None else str(value)
         case _ if name in _LISTS:
             return "\n".join(value)
@@ -194,6 +202,8 @@ def _read_field(name: str, value: Any) -> Any:
         case "frequency_rank":
             text = value.strip()
             return int(text) if text.isdecimal() else text or None
+        case "stem_change_pattern":
+            return value or None
         case _ if name in _LISTS:
             return read_lines(value)
     return unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else value

@@ -11,8 +11,8 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.errors import NotFound
 from subjunctive_admin.look import Cell, Column, Finding, GroupRow, Header, Table, section
 from subjunctive_admin.structures import VerbContent
-from subjunctive_admin.vocabulary import SUBJUNCTIVE_TENSES, ItemKind, Person, Status
-from subjunctive_admin.widgets.entry import PERSONS, deed, history_steps, shown_tenses, tense_label, write_forms
+from subjunctive_admin.vocabulary import ItemKind, Person, Status
+from subjunctive_admin.widgets.entry import PERSONS, deed, history_steps, mood_and_tense, shown_tenses, write_forms
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,15 @@ def found_table(lines: Sequence[VerbLine]) -> Table:
 def paradigm_table(content: VerbContent) -> Table:
     """One row per tense, one column per person; the form to teach stands first."""
     columns: list[Column | str] = ["Tense", *(Column(label, lang="es") for label in PERSONS.values())]
-    rows: list[Any] = [GroupRow("Subjunctive")]
+    rows: list[Any] = []
+    heading = ""
     for tense in shown_tenses(content):
-        if tense not in SUBJUNCTIVE_TENSES and len(rows) == len(SUBJUNCTIVE_TENSES) + 1:
-            rows.append(GroupRow("Other moods"))
+        mood, label = mood_and_tense(tense)
+        if mood != heading:
+            rows.append(GroupRow(mood))
+            heading = mood
         forms = content.conjugations.get(tense, {})
-        rows.append([tense_label(tense), *(write_forms(forms.get(person, [])) or None for person in Person)])
+        rows.append([label, *(write_forms(forms.get(person, [])) or None for person in Person)])
     return Table(columns, rows)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as W  # noqa: N812 - as its documentation does
+from ipywidgets.widgets.widget_string import TextStyle
 
 from subjunctive_admin.content import store
 from subjunctive_admin.content.store import HistoryLine, Loaded, VerbLine
@@ -96,6 +97,9 @@ class _VerbForm:
         self._filling = False
         self._fields = {name: self._watched(widget) for name, widget in _field_widgets().items()}
         self._cells: dict[Cell, Any] = {}
+        # One widget can stand in many places, which keeps a grid of a hundred cells quick.
+        self._gap, self._persons = _html(), {p: _html("person", text=escape(PERSONS[p])) for p in Person}
+        self._cell_look = {"layout": W.Layout(width="auto"), "style": TextStyle()}
         self._shown: tuple[Tense, ...] = ()
         top = W.HBox([self._fields["infinitive"], self._fields["english_translation"]])
         self.top = _styled(top, "fields")
@@ -116,12 +120,12 @@ class _VerbForm:
             self._on_change()
 
     def fill(self, entry: VerbEntry, content: VerbContent | None, *, new: bool) -> None:
-        """Put an entry into the form; only a new verb's infinitive can be typed."""
+        """Put an entry into the form; only a new verb has its infinitive typed."""
         self._filling = True
         try:
             for name, value in entry.fields.items():
                 self._fields[name].value = value
-            self._fields["infinitive"].disabled = not new
+            _show(self._fields["infinitive"], new)
             self._lay_out(forms.shown_tenses(content))
             for cell, widget in self._cells.items():
                 widget.value = entry.cells.get(cell, "")
@@ -131,7 +135,7 @@ class _VerbForm:
 
     def _lay_out(self, tenses: tuple[Tense, ...]) -> None:
         for cell in ((tense, person) for tense in tenses for person in Person if (tense, person) not in self._cells):
-            widget = W.Text(continuous_update=False, layout=W.Layout(width="auto"))
+            widget = W.Text(continuous_update=False, **self._cell_look)
             self._cells[cell] = self._watched(_styled(widget, "cell"))
         if tenses != self._shown:
             self._shown = tenses
@@ -145,13 +149,15 @@ class _VerbForm:
         return [self._block(listed[at : at + _TENSES_ABREAST]) for at in range(0, len(listed), _TENSES_ABREAST)]
 
     def _block(self, tenses: list[Tense]) -> Any:
-        padding = [_html() for _ in range(_TENSES_ABREAST - len(tenses))]
-        children = [_html(), *(_html("tense", text=forms.tense_label(tense)) for tense in tenses), *padding]
+        padding = [self._gap] * (_TENSES_ABREAST - len(tenses))
+        # Of the subjunctive, the middle column of both blocks has two forms in each cell: -ra and -se.
+        subjunctive = set(tenses) <= set(SUBJUNCTIVE_TENSES)
+        label = (lambda tense: forms.mood_and_tense(tense)[1]) if subjunctive else forms.tense_label
+        children = [self._gap, *(_html("tense", text=label(tense)) for tense in tenses), *padding]
         for person in Person:
-            children.append(_html("person", text=escape(PERSONS[person])))
-            children += [self._cells[tense, person] for tense in tenses]
-            children += [_html() for _ in padding]
-        return _styled(W.GridBox(children), "grid")
+            children += [self._persons[person], *(self._cells[tense, person] for tense in tenses), *padding]
+        wide = ("two-forms",) if subjunctive else ()
+        return _styled(W.GridBox(children), "grid", *wide)
 
     def _explain(self, widget: Any, cell: Cell, content: VerbContent | None) -> None:
         tense, person = cell
@@ -199,7 +205,7 @@ def _field_widgets() -> dict[str, Any]:
 
 _CHOICES: dict[str, list[tuple[str, Any]]] = {
     "verb_type": [(kind.replace("_", " "), kind.value) for kind in VerbType],
-    "stem_change_pattern": [("none", None), *((p.replace("_", " → "), p.value) for p in StemChangePattern)],
+    "stem_change_pattern": [("none", ""), *((p.replace("_", " → "), p.value) for p in StemChangePattern)],
     "difficulty_level": [(level.value, level.value) for level in DifficultyLevel],
     "frequency_band": [(str(band), band) for band in range(1, 6)],
 }
@@ -355,8 +361,8 @@ class _Workbench:
 
     def _fill(self, entry: VerbEntry, content: VerbContent | None) -> None:
         self._form.fill(entry, content, new=self._adding)
-        self._form.point_at([])
-        self._faults.value, self._why.value = "", ""
+        self._show_faults([])
+        self._why.value = ""
         self._heading.value = _heading_html(self._loaded)
         self._show_section()
         self._offer()
@@ -416,6 +422,7 @@ class _Workbench:
         items = "".join(f"<li>{escape(sentence)}</li>" for sentence in forms.sentences_of(faults))
         head = mark(Status.CRITICAL, "To correct before publishing")
         self._faults.value = f"{head}<ul>{items}</ul>" if items else ""
+        _show(self._faults, bool(items))
 
     def _say_saved(self) -> None:
         number = f" Revision {self._loaded.revision} is live." if self._loaded else ""

@@ -149,3 +149,15 @@ def test_each_state_tells_what_it_changed() -> None:
     changes = [changes for _, changes in entry.history_steps(lines)]
     assert changes == [[], [Difference("Translation", "to speak", "to talk")], []]
     assert [entry.deed(line) for line in lines] == ["taken away again", "edited", "added"]
+
+
+@pytest.mark.parametrize(
+    ("tense", "heading"),
+    [
+        (Tense.PRESENT_PERFECT_SUBJUNCTIVE, ("Subjunctive", "Present perfect")),
+        (Tense.CONDITIONAL_INDICATIVE, ("Indicative", "Conditional")),
+        (Tense.IMPERATIVE_NEGATIVE, ("Imperative", "Negative")),
+    ],
+)
+def test_a_tense_stands_below_its_mood(tense: Tense, heading: tuple[str, str]) -> None:
+    assert entry.mood_and_tense(tense) == heading

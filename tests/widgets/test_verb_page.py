@@ -15,7 +15,8 @@ def test_it_shows_the_search_the_paradigm_and_the_history(database: Database) ->
     shown = "\n".join(map(repr, page.view()))
     assert (page.status, page.headline) == (Status.OK, "hablar is published as revision 2")
     assert [line.infinitive for line in page.found] == ["cantar"]
-    assert "Pluperfect subjunctive" in shown
+    assert "\nSubjunctive\nPresent " in shown
+    assert "\nPluperfect " in shown
     assert "Translation: to speak → to talk" in shown
 
 

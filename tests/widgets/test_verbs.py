@@ -8,7 +8,7 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.vocabulary import SUBJUNCTIVE_TENSES, ContentStatus, Person
 from subjunctive_admin.widgets import entry
 from subjunctive_admin.widgets.verbs import verb_workbench
-from tests.widgets.verbs import Editor, edit_elsewhere, loaded, publish, verb
+from tests.widgets.verbs import Editor, edit_elsewhere, loaded, publish, verb, widgets_in
 
 YO = "Present subjunctive, yo"
 
@@ -30,6 +30,13 @@ def test_a_verb_is_found_as_it_is_typed_and_opened_by_its_name(marta: Editor) ->
     marta.click("Open cantar")
     assert marta["Translation"].value == "to sing"
     assert "cantar" in marta.heading
+
+
+def test_of_many_verbs_the_first_are_shown_and_the_rest_counted(database: Database) -> None:
+    publish(database, *(verb(f"{letter}ar") for letter in "bcdfghjlmn"))
+    marta = editor(database, "")
+    assert marta.found == [f"{letter}ar" for letter in "bcdfghjl"]
+    assert any(w.value == "and 2 others; type more letters" for w in widgets_in(marta.box) if hasattr(w, "value"))
 
 
 def test_a_correction_is_live_with_a_revision_and_its_history(marta: Editor, database: Database) -> None:
@@ -89,7 +96,7 @@ def test_a_new_verb_is_typed_in_and_published(marta: Editor, database: Database)
     assert "bailar was added and is live." in marta.click("Publish")
     assert loaded(database, "bailar").content.conjugation_class == "ar"
     assert "bailar" in marta.found
-    assert marta["Infinitive"].disabled
+    assert marta["Infinitive"].layout.display == "none"
 
 
 def test_a_verb_that_exists_is_not_added_twice(marta: Editor, database: Database) -> None:

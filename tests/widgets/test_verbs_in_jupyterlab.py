@@ -152,7 +152,7 @@ def test_a_translation_is_corrected_in_the_browser(lab: Lab, page: Page, databas
     lab.open(page, NOTEBOOK)
     bench = page.locator(".sj-workbench")
     bench.get_by_label("Find a verb").fill("sing")
-    bench.get_by_text("hablar", exact=True).first.wait_for(state="visible")
+    bench.get_by_role("button", name="hablar", exact=True).wait_for(state="hidden")
     bench.get_by_role("button", name="cantar", exact=True).click()
     translation = bench.get_by_label("Translation", exact=True)
     page.wait_for_function("field => field.value === 'to sing'", arg=translation.element_handle())
