@@ -29,6 +29,7 @@ from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 if TYPE_CHECKING:
     from subjunctive_admin.db import Database
     from subjunctive_admin.look import Finding
+    from subjunctive_admin.reports_kernel import QuickKernelManager
 
 RESULT_MIME = "application/vnd.subjunctive.result+json"
 RESULT_FILE = "result.json"
@@ -273,10 +274,6 @@ def _execute(
 ) -> str | None:
     """Run the notebook on a kernel of its own; returns why it failed, in one sentence, or None."""
     skip_slow_grammar()
-    import papermill  # noqa: PLC0415 - half a second that only a run needs
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
-    from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
-
     deadline = time.monotonic() + limit
     total = len(json.loads(notebook.path.read_text(encoding="utf-8"))["cells"])
 
@@ -285,26 +282,47 @@ def _execute(
         if on_cell:
             on_cell(min(cell_index + 1, total), total)
 
-    try:
-        papermill.execute_notebook(
-            notebook.path,
-            executed,
-            dict(parameters),
-            kernel_name="python3",
-            progress_bar=False,
-            cwd=executed.parent,
-            kernel_manager_class="subjunctive_admin.reports_kernel.QuickKernelManager",
-            # nbclient asks before each cell: what is left of the whole run's time is the cell's limit.
-            timeout_func=lambda _cell: max(deadline - time.monotonic(), 0.01),
-            on_cell_complete=progress,
-        )
-    except PapermillExecutionError as error:
-        return f"{error.ename}: {error.evalue}"
-    except CellTimeoutError:
-        return f"It was still running after {limit:g} s and was ended."
-    except DeadKernelError:
-        return "Its kernel died."
+    # The kernel starts while papermill is still being imported here.
+    with _kernel_at(executed.parent) as kernel:
+        import papermill  # noqa: PLC0415 - a third of a second that only a run needs
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
+        from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
+
+        try:
+            papermill.execute_notebook(
+                notebook.path,
+                executed,
+                dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=executed.parent,
+                km=kernel,
+                # nbclient asks before each cell: what is left of the whole run's time is the cell's limit.
+                timeout_func=lambda _cell: max(deadline - time.monotonic(), 0.01),
+                on_cell_complete=progress,
+            )
+        except PapermillExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except CellTimeoutError:
+            return f"It was still running after {limit:g} s and was ended."
+        except DeadKernelError:
+            return "Its kernel died."
     return None
+
+
+@contextmanager
+def _kernel_at(folder: Path) -> Iterator[QuickKernelManager]:
+    """A kernel working in `folder`, ended at once afterwards: its last cell is done, or it hangs."""
+    from jupyter_core.utils import run_sync  # noqa: PLC0415
+
+    from subjunctive_admin.reports_kernel import QuickKernelManager  # noqa: PLC0415
+
+    manager = QuickKernelManager(kernel_name="python3")
+    run_sync(manager.start_kernel)(cwd=str(folder))
+    try:
+        yield manager
+    finally:
+        run_sync(manager.shutdown_kernel)(now=True)
 
 
 def _said(executed: Path) -> dict[str, Any] | None:

@@ -97,8 +97,9 @@ class Base(DeclarativeBase):
         str: Text(),
         UUID: Uuid(),
         list[str]: ARRAY(Text()),
-        dict[str, Any]: JSONB(),
-        list[Any]: JSONB(),
+        # None is SQL's NULL; JSON's null is a value of its own that no column here holds.
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[Any]: JSONB(none_as_null=True),
         **ENUMS,
     }
     RULES: ClassVar[tuple[Rule, ...]] = ()

@@ -126,7 +126,6 @@ def test_the_last_change_is_taken_back(marta: Editor, database: Database) -> Non
     assert loaded(database, "hablar").revision == 3
 
 
-@pytest.mark.xfail(reason="the revision of an item taken away is stored as JSON null, which PostgreSQL refuses")
 def test_taking_an_addition_back_closes_the_verb(database: Database) -> None:
     publish(database, verb())
     marta = editor(database)
