@@ -185,13 +185,19 @@ def empty_database(cluster: Cluster) -> Iterator[Database]:
         yield made
 
 
-@pytest.fixture
-def session(cluster: Cluster) -> Iterator[Session]:
-    """A session whose every change is rolled back, also what it commits; its nested transactions are savepoints."""
+@contextmanager
+def rolled_back(cluster: Cluster) -> Iterator[Session]:
     with cluster.shared.engine.connect() as connection, connection.begin() as transaction:
         with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
             yield session
         transaction.rollback()
+
+
+@pytest.fixture
+def session(cluster: Cluster) -> Iterator[Session]:
+    """A session whose every change is rolled back, also what it commits; its nested transactions are savepoints."""
+    with rolled_back(cluster) as session:
+        yield session
 
 
 @pytest.fixture(params=MAJORS)
@@ -205,3 +211,10 @@ def matrix_database(matrix_cluster: Cluster) -> Iterator[Database]:
     """A migrated database of the test's own on each major."""
     with matrix_cluster.database(matrix_cluster.template) as made:
         yield made
+
+
+@pytest.fixture
+def matrix_session(matrix_cluster: Cluster) -> Iterator[Session]:
+    """What `session` is, on each major."""
+    with rolled_back(matrix_cluster) as session:
+        yield session

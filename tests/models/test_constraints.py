@@ -273,6 +273,17 @@ def test_the_database_refuses_the_value_and_says_the_rule(session: Session, faul
     assert WORDS[fault.constraint] in refusal.words
 
 
+@pytest.mark.matrix
+def test_every_supported_postgresql_refuses_every_fault(matrix_session: Session) -> None:
+    for fault in FAULTS:
+        with matrix_session.begin_nested() as undone:
+            row = fault.make(matrix_session)
+            drop_constraints(matrix_session, row, *fault.behind)
+            with refused_by(matrix_session, fault.constraint):
+                insert_copy(matrix_session, row, **fault.changed)
+            undone.rollback()
+
+
 BY_RULE = {f"ck_{model.__tablename__}_{rule.name}": rule for model in Base.__subclasses__() for rule in model.RULES}
 
 
