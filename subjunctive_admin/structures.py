@@ -303,7 +303,9 @@ class ConfigurationEntry(Content):
             raise ValueError(f"{self.name} looks like a secret; secrets belong in the environment or a passfile")
         expected = _JSON_TYPES[self.value_type]
         if not isinstance(self.value, expected) or (isinstance(self.value, bool) and bool not in expected):
-            raise ValueError(f"{self.name} is a {self.value_type}, not {json.dumps(self.value, ensure_ascii=False)}")
+            article = "an" if self.value_type in {ValueType.INTEGER, ValueType.OBJECT} else "a"
+            found = json.dumps(self.value, ensure_ascii=False)
+            raise ValueError(f"{self.name} is {article} {self.value_type}, not {found}")
         if isinstance(self.value, int | float) and not isinstance(self.value, bool):
             if self.min is not None and self.value < self.min:
                 raise ValueError(f"{self.name} is at least {self.min:g}, not {self.value:g}")
