@@ -53,10 +53,10 @@ class Backend:
             status, body = 404, {"error": error.message}
         except CouldNotBegin as error:
             # The sentence is for people who run the server; a learner's program only needs to know it may retry.
-            LOG.error("%s", error)
+            LOG.warning("%s", error)
             status, body = 503, {"error": "The database is not available.", "retry": True}
-        except SubjunctiveError as error:
-            LOG.error("%s", error)
+        except SubjunctiveError:
+            LOG.exception("A request failed")
             status, body = 500, {"error": "The request could not be answered."}
         headers = [(b"content-type", b"application/json"), *([(b"retry-after", b"5")] if status == 503 else [])]
         await send({"type": "http.response.start", "status": status, "headers": headers})
