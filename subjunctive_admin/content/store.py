@@ -6,6 +6,7 @@ each item and the operation that explains them, so that undo needs no code of it
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,7 @@ _KEYS: dict[ItemKind, Any] = {
 }
 # Undo leaves these to their own commands: seeding again, and config set.
 _NOT_UNDONE = (OperationKind.UNDO, OperationKind.SEED, OperationKind.CONFIGURE)
+_TAKEN_BACK = select(Operation.undoes).where(Operation.undoes.is_not(None))
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def find_verbs(query: str = "", *, status: ContentStatus | None = None, limit: i
     )
     found = select(SpanishVerb, exercises.label("exercises"))
     order: list[Any] = [SpanishVerb.frequency_rank.nulls_last(), SpanishVerb.infinitive]
-    if needle := query.strip():
+    # Some keyboards send an accent after its letter; the column holds composed letters.
+    if needle := unicodedata.normalize("NFC", query.strip()):
         folded = func.translate(func.lower(needle), *(literal_column(part) for part in _fold_alphabets()))
         found = found.where(func.strpos(SpanishVerb.search_text, folded) > 0)
         order.insert(0, func.strpos(SpanishVerb.search_text, folded) != 1)
@@ -252,8 +255,11 @@ def set_status(
 ) -> Done:
     """Retire an item, so that learners no longer get it, or bring a retired one back.
 
-    Raises `Conflict` when it already has that status.
+    Raises `Conflict` when it already has that status, `UsageError` for a kind that has none.
     """
+    if "status" not in CONTENT_CLASSES[kind].model_fields:
+        article = "An" if kind is ItemKind.ACHIEVEMENT else "A"
+        raise UsageError(f"{article} {kind} cannot be retired: it has no status.", next_step="edit it instead")
     live = load(session, kind, key, for_update=True)
     if getattr(live.content, "status", None) == status:
         raise Conflict(f"{key} is {status} already.")
@@ -268,10 +274,9 @@ def undo_last(session: Session, *, actor: str) -> Done:
 
     Raises `NotFound` when there is none, `Conflict` when an item was changed since.
     """
-    undone = select(Operation.undoes).where(Operation.undoes.is_not(None))
     operation = session.scalars(
         select(Operation)
-        .where(Operation.kind.not_in(_NOT_UNDONE), Operation.id.not_in(undone))
+        .where(Operation.kind.not_in(_NOT_UNDONE), Operation.id.not_in(_TAKEN_BACK))
         .order_by(Operation.performed_at.desc(), Operation.id.desc())
         .limit(1)
         .options(selectinload(Operation.revisions))
@@ -288,10 +293,9 @@ def undo_last(session: Session, *, actor: str) -> Done:
 
 def _take_back(session: Session, editing: Editing, revision: Revision) -> None:
     kind, key = revision.item_kind, revision.item_key
-    last = _last_revision(session, kind, key)
-    if last != revision.revision:
+    if later := _changed_since(session, revision):
         raise Conflict(
-            f"{key} was changed again since (revision {last}); nothing was taken back.",
+            f"{key} was changed again since (revision {later}); nothing was taken back.",
             next_step="edit it by hand; its history shows every state",
         )
     before = session.get(Revision, (kind, key, revision.revision - 1))
@@ -395,6 +399,18 @@ class Editing:
 def _last_revision(session: Session, kind: ItemKind, key: str) -> int:
     last = select(func.max(Revision.revision)).where(Revision.item_kind == kind, Revision.item_key == key)
     return session.scalar(last) or 0
+
+
+def _changed_since(session: Session, revision: Revision) -> int | None:
+    """The item's newest later revision that still stands: neither taken back, nor written by taking back."""
+    later = (
+        select(func.max(Revision.revision))
+        .join(Operation, Revision.operation_id == Operation.id)
+        .where(Revision.item_kind == revision.item_kind, Revision.item_key == revision.item_key)
+        .where(Revision.revision > revision.revision)
+        .where(Operation.kind != OperationKind.UNDO, Operation.id.not_in(_TAKEN_BACK))
+    )
+    return session.scalar(later)
 
 
 def _rows(kind: ItemKind) -> Select[Any]:
