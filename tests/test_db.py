@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from subjunctive_admin import db
 from subjunctive_admin.db import Database, open_database
-from subjunctive_admin.embedded import EmbeddedServer
+from subjunctive_admin.embedded import SUPPORTED, EmbeddedServer
 from subjunctive_admin.errors import (
     AccessDenied,
     Conflict,
@@ -572,6 +572,8 @@ def test_the_settings_name_the_database(database: Database, monkeypatch: pytest.
 
 
 def test_without_an_address_the_embedded_server_of_home_is_used(server: EmbeddedServer) -> None:
+    if server.major not in SUPPORTED:
+        pytest.skip("the wheel has no PostgreSQL 15")
     settings = load_settings(home=server.home, embedded_major=server.major)
     one = open_database(settings)
     with one.connection() as connection:
