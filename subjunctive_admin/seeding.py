@@ -127,7 +127,8 @@ def read_seeds(folder: Path | None = None) -> list[SeedItem]:
     faults.extend(_twice(items))
     faults.extend(_dangling(items))
     if faults:
-        raise InvalidContent(f"The seeds have {len(faults)} faults; nothing was written.", faults)
+        noun = "fault" if len(faults) == 1 else "faults"
+        raise InvalidContent(f"The seeds have {len(faults)} {noun}; nothing was written.", faults)
     return items
 
 
