@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> None:
         number = write(arguments[0])
     else:
         with tempfile.TemporaryDirectory() as folder:
+            # As root the server runs as another user, who passes through here.
+            Path(folder).chmod(0o711)
             server = EmbeddedServer(Path(folder), durable=False)
             server.start()
             try:

@@ -259,7 +259,7 @@ def _by_state(state: str, text: str, url: URL, write: bool) -> SubjunctiveError 
     match state:
         case "25006" if write:
             return WriteRefused(
-                f"The server at {_address(url)} accepts no writes: it is a standby, or set read-only.",
+                f"The server at {_address(url)} accepts no writes: it is a standby.",
                 next_step="point SUBJUNCTIVE_DATABASE_URL at the primary",
             )
         case "25006":

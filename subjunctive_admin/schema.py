@@ -141,8 +141,7 @@ def offline_sql(revision: str = "head") -> str:
     """The SQL from nothing to `revision`, for a database that an administrator changes by hand."""
     buffer = io.StringIO()
     command.upgrade(_config(output=buffer), resolve(revision) or "base", sql=True)
-    # Compiled for the driver, which reads %% as one %; an administrator's psql does not.
-    return buffer.getvalue().replace("%%", "%")
+    return buffer.getvalue()
 
 
 def resolve(revision: str) -> str | None:

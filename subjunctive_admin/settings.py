@@ -19,10 +19,7 @@ def default_home() -> Path:
     """The data folder: the platform's for a user, one below /var/lib for root, whose own home no server user reaches."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return Path("/var/lib/subjunctive-admin")
-    folder = platformdirs.user_data_dir("subjunctive-admin", appauthor=False)
-    if folder.startswith("~"):  # what expanding gives when there is neither HOME nor an account
-        raise RuntimeError("neither HOME nor an account of this user names one")
-    return Path(folder)
+    return Path(platformdirs.user_data_dir("subjunctive-admin", appauthor=False))
 
 
 class Settings(BaseSettings):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -28,14 +27,6 @@ MAJORS = (15, 16, 18)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", type=int, choices=MAJORS, default=18, help="major version of the tests' server")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure() -> None:
-    # pytest-asyncio wants `asyncio_default_fixture_loop_scope`; without async fixtures every value means the same.
-    warnings.filterwarnings(
-        "ignore", message='The configuration option "asyncio_default', category=pytest.PytestWarning
-    )
 
 
 class Cluster:

@@ -566,7 +566,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "memory_difficulty >= 1 AND memory_difficulty <= 10", name=op.f("ck_practice_items_memory_difficulty")
         ),
-        sa.CheckConstraint("memory_stability > 0", name=op.f("ck_practice_items_memory_stability")),
+        sa.CheckConstraint(
+            "memory_stability > 0 AND memory_stability <= 1000000000", name=op.f("ck_practice_items_memory_stability")
+        ),
         sa.CheckConstraint("repetitions >= 0", name=op.f("ck_practice_items_repetitions")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_practice_items_user_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
@@ -614,9 +616,14 @@ def upgrade() -> None:
         sa.CheckConstraint("completed_at >= started_at", name=op.f("ck_study_sessions_order")),
         sa.CheckConstraint("exercises_completed >= 0", name=op.f("ck_study_sessions_exercises_completed")),
         sa.CheckConstraint("streak_day >= 0", name=op.f("ck_study_sessions_streak_day")),
-        sa.CheckConstraint("total_possible_score >= 0", name=op.f("ck_study_sessions_total_possible_score")),
+        sa.CheckConstraint(
+            "total_possible_score >= 0 AND total_possible_score <= 1000000000",
+            name=op.f("ck_study_sessions_total_possible_score"),
+        ),
         sa.CheckConstraint("total_score <= total_possible_score", name=op.f("ck_study_sessions_score")),
-        sa.CheckConstraint("total_score >= 0", name=op.f("ck_study_sessions_total_score")),
+        sa.CheckConstraint(
+            "total_score >= 0 AND total_score <= 1000000000", name=op.f("ck_study_sessions_total_score")
+        ),
         sa.CheckConstraint("total_time_seconds >= 0", name=op.f("ck_study_sessions_total_time_seconds")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_study_sessions_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_study_sessions")),
@@ -632,7 +639,9 @@ def upgrade() -> None:
         sa.Column("current_value", sa.Double(), server_default=sa.text("0"), nullable=False),
         sa.Column("unlocked_at", TIME, nullable=True),
         sa.Column("refreshed_at", TIME, nullable=True),
-        sa.CheckConstraint("current_value >= 0", name=op.f("ck_user_achievements_current_value")),
+        sa.CheckConstraint(
+            "current_value >= 0 AND current_value <= 1000000000", name=op.f("ck_user_achievements_current_value")
+        ),
         sa.CheckConstraint("progress >= 0 AND progress <= 1", name=op.f("ck_user_achievements_progress")),
         sa.ForeignKeyConstraint(
             ["achievement_id"],
@@ -774,8 +783,13 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "response_time_ms >= 0 AND response_time_ms <= 3600000", name=op.f("ck_practice_attempts_response_time_ms")
         ),
-        sa.CheckConstraint("stability_after > 0", name=op.f("ck_practice_attempts_stability_after")),
-        sa.CheckConstraint("stability_before > 0", name=op.f("ck_practice_attempts_stability_before")),
+        sa.CheckConstraint(
+            "stability_after > 0 AND stability_after <= 1000000000", name=op.f("ck_practice_attempts_stability_after")
+        ),
+        sa.CheckConstraint(
+            "stability_before > 0 AND stability_before <= 1000000000",
+            name=op.f("ck_practice_attempts_stability_before"),
+        ),
         sa.ForeignKeyConstraint(
             ["exercise_id"], ["exercises.id"], name=op.f("fk_practice_attempts_exercise_id"), ondelete="RESTRICT"
         ),

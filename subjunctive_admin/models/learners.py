@@ -28,6 +28,8 @@ from subjunctive_admin.vocabulary import (
 
 _MAX_INTERVAL_DAYS = 36_500
 _MAX_RESPONSE_MS = 3_600_000
+# An upper limit is what keeps NaN and Infinity out: PostgreSQL sorts both above every number.
+_MAX_QUANTITY = 1_000_000_000
 
 
 class Xid8(UserDefinedType[int]):
@@ -97,7 +99,7 @@ class PracticeItem(Base):
         Range("mastery_level", 0, 1),
         Range("repetitions", 0),
         Range("lapses", 0),
-        Range("memory_stability", 0, above=True),
+        Range("memory_stability", 0, _MAX_QUANTITY, above=True),
         Range("memory_difficulty", 1, 10),
     )
     __table_args__ = (
@@ -190,8 +192,8 @@ class StudySession(Base):
     __tablename__ = "study_sessions"
     RULES: ClassVar[tuple[Rule, ...]] = (
         Range("total_time_seconds", 0),
-        Range("total_score", 0),
-        Range("total_possible_score", 0),
+        Range("total_score", 0, _MAX_QUANTITY),
+        Range("total_possible_score", 0, _MAX_QUANTITY),
         Range("exercises_completed", 0),
         Range("streak_day", 0),
     )
@@ -242,8 +244,8 @@ class PracticeAttempt(Base):
         Range("interval_after", 0, _MAX_INTERVAL_DAYS),
         Range("ease_before", 1.3, 4.0),
         Range("ease_after", 1.3, 4.0),
-        Range("stability_before", 0, above=True),
-        Range("stability_after", 0, above=True),
+        Range("stability_before", 0, _MAX_QUANTITY, above=True),
+        Range("stability_after", 0, _MAX_QUANTITY, above=True),
     )
     __table_args__ = (
         *checks(RULES),
@@ -325,7 +327,7 @@ class UserAchievement(Base):
     """Progress towards an award, kept before it is unlocked; an award once given is history."""
 
     __tablename__ = "user_achievements"
-    RULES: ClassVar[tuple[Rule, ...]] = (Range("progress", 0, 1), Range("current_value", 0))
+    RULES: ClassVar[tuple[Rule, ...]] = (Range("progress", 0, 1), Range("current_value", 0, _MAX_QUANTITY))
     __table_args__ = (
         *checks(RULES),
         unique(

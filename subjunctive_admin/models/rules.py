@@ -69,7 +69,7 @@ class Range(Rule):
     @property
     def words(self) -> str:
         if self.above:
-            return f"is more than {self.low:g}"
+            return f"is more than {self.low:g}" + (f" and at most {self.high:,g}" if self.high else "")
         if self.high is None:
             return f"is {self.low:g} or more"
         return f"lies between {self.low:g} and {self.high:,g}"
