@@ -520,7 +520,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         # Without a command the message is the help itself, which already is the next step.
         Narrator().say(message if message.startswith("Usage:") else f"{message} Next: {where} --help")
         return USAGE
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C outside a command, Ctrl-D at a prompt
         Narrator().say("Interrupted.")
         return INTERRUPTED
     except _Terminated:
@@ -535,6 +535,8 @@ def _run(arguments: list[str], debug: bool) -> int:
             traceback.print_exc()
         Narrator().say(f"Unexpected error: {type(error).__name__}: {error} Next: run it again with --debug")
         return UNEXPECTED
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
+        Narrator().say("Interrupted.")
     return code if isinstance(code, int) else 0
 
 
