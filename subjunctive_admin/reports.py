@@ -8,6 +8,7 @@ papermill, where `fail_on` decides whether a finding fails them.
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import time
@@ -282,12 +283,14 @@ def _execute(
         if on_cell:
             on_cell(min(cell_index + 1, total), total)
 
-    # The kernel starts while papermill is still being imported here.
+    # The kernel starts while papermill, and what the page needs, are imported here.
     with _kernel_at(executed.parent) as kernel:
         import papermill  # noqa: PLC0415 - a third of a second that only a run needs
         from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
         from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
 
+        for needed_by_the_page in ("jinja2", "mistune", "subjunctive_admin.look.page"):
+            importlib.import_module(needed_by_the_page)
         try:
             papermill.execute_notebook(
                 notebook.path,
