@@ -32,7 +32,8 @@ def set_entry(session: Session, key: str, value: str, *, actor: str) -> str:
     Raises `NotFound` for an unknown key, `InvalidContent` for a value of the wrong type or outside
     the entry's limits. Returns the sentence that says what is true now.
     """
-    entry = get_entry(session, key)
+    entry = load(session, ItemKind.CONFIGURATION, key, for_update=True).content
+    assert isinstance(entry, ConfigurationEntry)
     changed = validated(ItemKind.CONFIGURATION, {**entry.payload(), "value": parse_value(entry, value)})
     if changed == entry:
         return f"{key} is {value} already."
@@ -46,10 +47,16 @@ def parse_value(entry: ConfigurationEntry, value: str) -> Any:
     if entry.value_type is ValueType.STRING:
         return value
     try:
-        return json.loads(value)
-    except json.JSONDecodeError:
+        return json.loads(value, parse_constant=_refuse_constant)
+    except ValueError:
+        shown = value if len(value) <= 60 else value[:59] + "…"
         raise InvalidContent(
-            f"{entry.name} is a {entry.value_type}, and {value!r} is no JSON.",
+            f"{shown!r} is no JSON, and {entry.name} is of the type {entry.value_type}.",
             [],
             next_step='write it as JSON: 0.8, true, ["en"]',
         ) from None
+
+
+def _refuse_constant(name: str) -> Any:
+    # Python reads NaN and Infinity, which are no JSON; PostgreSQL does not.
+    raise ValueError(name)

@@ -19,13 +19,17 @@ _MAX_PASSWORD_BYTES = 1024
 def hash_password(password: str) -> str:
     """The password's argon2id hash (RFC 9106, second recommended option of argon2-cffi).
 
-    Raises `InvalidContent` for one shorter than 12 characters or longer than 1,024 bytes.
+    Raises `InvalidContent` for one shorter than 12 characters, longer than 1,024 bytes, or no text.
     """
     if len(password) < MIN_PASSWORD_LENGTH:
         raise InvalidContent(f"The password has {len(password)} characters; {MIN_PASSWORD_LENGTH} are needed.", [])
-    if len(password.encode()) > _MAX_PASSWORD_BYTES:
+    try:
+        encoded = password.encode()
+    except UnicodeEncodeError:
+        raise InvalidContent("The password holds bytes that are no text.", []) from None
+    if len(encoded) > _MAX_PASSWORD_BYTES:
         raise InvalidContent(f"The password is longer than {_MAX_PASSWORD_BYTES} bytes.", [])
-    return PasswordHasher().hash(password)
+    return PasswordHasher().hash(encoded)
 
 
 def create_user(session: Session, username: str, email: str, password: str, **details: Any) -> User:
@@ -60,7 +64,7 @@ def find_user(session: Session, name: str) -> User:
 
     Raises `NotFound`.
     """
-    wanted = name.lower()
+    wanted = func.lower(name)  # the database's lower(): Python folds letters that it leaves alone
     match = or_(func.lower(User.username) == wanted, func.lower(User.email) == wanted)
     user = session.scalars(select(User).where(match)).one_or_none()
     if user is None:
