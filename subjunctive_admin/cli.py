@@ -9,6 +9,7 @@ Heavy modules are imported inside the commands that need them: `--help` answers 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -72,7 +73,20 @@ def _root(
 
 def _print(text: str) -> None:
     stream = sys.stdout
-    stream.write((text if can_encode(stream, text) else text.encode("ascii", "replace").decode()) + "\n")
+    with _to_reader():
+        stream.write((text if can_encode(stream, text) else text.encode("ascii", "replace").decode()) + "\n")
+
+
+@contextmanager
+def _to_reader() -> Iterator[None]:
+    """A reader that went away, as `head` does, is no error: the rest goes nowhere, the exit code stays an answer."""
+    try:
+        yield
+    except OSError as error:
+        # What is buffered would fail once more when Python ends, with an exit code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def _print_json(value: Any) -> None:
@@ -310,18 +324,20 @@ def user_create(
     """Create an account."""
     from subjunctive_admin import users  # noqa: PLC0415
 
-    with _set_up_database("user") as database, database.session(write=True) as session:
-        created = users.create_user(
-            session,
-            username,
-            email,
-            _read_password(),
-            first_name=first_name,
-            last_name=last_name,
-            timezone=timezone,
-            is_superuser=superuser,
-        )
-        _print(str(created.id))
+    with _set_up_database("user") as database:
+        password = _read_password()  # typed before the transaction begins
+        with database.session(write=True) as session:
+            created = users.create_user(
+                session,
+                username,
+                email,
+                password,
+                first_name=first_name,
+                last_name=last_name,
+                timezone=timezone,
+                is_superuser=superuser,
+            )
+    _print(str(created.id))
     Narrator().say(f"{username} was created.")
 
 
@@ -374,8 +390,10 @@ def user_set_password(name: str) -> None:
     """Replace an account's password."""
     from subjunctive_admin import users  # noqa: PLC0415
 
-    with _set_up_database("user") as database, database.session(write=True) as session:
-        changed = users.set_password(session, name, _read_password()).username
+    with _set_up_database("user") as database:
+        password = _read_password()
+        with database.session(write=True) as session:
+            changed = users.set_password(session, name, password).username
     _print(f"{changed} has a new password.")
 
 
@@ -499,7 +517,9 @@ def report_list(as_json: AsJson = False) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with the code that the contract names."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Wherever it stands: who reads "run it again with --debug" adds it at the end.
     debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
     signal.signal(signal.SIGTERM, _raise_terminated)
     sys.exit(_run(given, debug))
 
@@ -511,7 +531,8 @@ def _raise_terminated(_number: int, _frame: object) -> NoReturn:
 def _run(arguments: list[str], debug: bool) -> int:
     try:
         code = app(arguments, prog_name="subjunctive-admin", standalone_mode=False)
-        sys.stdout.flush()
+        with _to_reader():
+            sys.stdout.flush()
     except SubjunctiveError as error:
         return _say_error(error, debug)
     except CommandLineError as error:
@@ -526,10 +547,6 @@ def _run(arguments: list[str], debug: bool) -> int:
     except _Terminated:
         Narrator().say("Ended by SIGTERM.")
         return TERMINATED
-    except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; there is nobody left to tell.
-        sys.stdout = None
-        return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
             traceback.print_exc()
