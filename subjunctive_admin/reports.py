@@ -15,7 +15,7 @@ import time
 import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -143,11 +143,19 @@ def read_notebook(path: Path) -> Notebook:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        cells, declared = document["cells"], document["metadata"].get("subjunctive", {})
+        declared = document["metadata"].get("subjunctive", {})
+        code = [c for c in document["cells"] if c["cell_type"] == "code"]
+        tagged = (c for c in code if "parameters" in c.get("metadata", {}).get("tags", []))
+        source = "".join(next(tagged, {"source": ""})["source"])
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no notebook: {type(error).__name__}.", next_step="give an .ipynb file") from error
-    tagged = (c for c in cells if c["cell_type"] == "code" and "parameters" in c.get("metadata", {}).get("tags", []))
-    source = "".join(next(tagged, {"source": ""})["source"])
+    try:
+        parameters = tuple(_parameters(source))
+    except SyntaxError as error:
+        raise UsageError(
+            f"The parameters cell of {path} cannot be read, line {error.lineno}: {error.msg}.",
+            next_step="write each parameter as `name: type = default  # help`, with a plain value",
+        ) from error
     return Notebook(
         name=path.stem,
         path=path.resolve(),
@@ -155,19 +163,24 @@ def read_notebook(path: Path) -> Notebook:
         audience=declared.get("audience", "other"),
         role=declared.get("role", ""),
         effect=declared.get("effect", "write"),
-        parameters=tuple(_parameters(source)),
+        parameters=parameters,
     )
 
 
 def _parameters(source: str) -> Iterator[Parameter]:
+    parsed = ast.parse(source)  # first: what tokenize says of a fault names no line
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(StringIO(source).readline)
         if token.type == tokenize.COMMENT
     }
-    for node in ast.parse(source).body:
+    for node in parsed.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            default = ast.literal_eval(node.value)
+            try:
+                default = ast.literal_eval(node.value)
+            except ValueError:
+                said = f"the default of {node.target.id} is no plain value"
+                raise SyntaxError(said, (None, node.lineno, None, None)) from None
             yield Parameter(node.target.id, ast.unparse(node.annotation), default, comments.get(node.lineno, ""))
 
 
@@ -326,6 +339,7 @@ def _kernel_at(folder: Path) -> Iterator[QuickKernelManager]:
         yield manager
     finally:
         run_sync(manager.shutdown_kernel)(now=True)
+        manager.close_clients()
 
 
 def _said(executed: Path) -> dict[str, Any] | None:
@@ -404,7 +418,7 @@ def write_index(out: Path, *, title: str | None = None, about: Sequence[tuple[st
     """Write `out/index.html` over every run in `out` that left a result; returns its path."""
     from subjunctive_admin.look.page import IndexEntry, index_html  # noqa: PLC0415
 
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob(f"*/{RESULT_FILE}"))]
+    runs = [run for path in sorted(out.glob(f"*/{RESULT_FILE}")) if (run := _result_in(path)) is not None]
     entries = [
         IndexEntry(
             number=run["name"][:2] if run["name"][:2].isdigit() else "",
@@ -437,6 +451,16 @@ def write_index(out: Path, *, title: str | None = None, about: Sequence[tuple[st
     whole = {"status": overall([e.status for e in entries]).value, "reports": runs}
     write_atomically(out / RESULT_FILE, json.dumps(whole, ensure_ascii=False, indent=2) + "\n")
     return page
+
+
+def _result_in(path: Path) -> dict[str, Any] | None:
+    """A run's result; None for a file that another program, or an index, wrote under that name."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(result, dict) and {f.name for f in fields(ReportRun)} <= set(result)
+    return result if ours else None
 
 
 def _index_title(entries: Sequence[Any]) -> str:
