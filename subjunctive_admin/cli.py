@@ -150,7 +150,7 @@ def demo(
     narrator.say()
     settings = _settings()
     if not settings.uses_embedded:
-        narrator.say("  SUBJUNCTIVE_DATABASE_URL is set; the demo ignores it and uses the embedded server.")
+        narrator.say("  SUBJUNCTIVE_DATABASE_URL is ignored: the demo uses the embedded server.")
         settings = load_settings(database_url=None)
     outcome = run_demo(settings, out.absolute(), narrator)
     narrator.say()
