@@ -199,8 +199,12 @@ def _try_pool(database: Database, at_once: int, seconds: float) -> tuple[list[fl
 def _take_together(pool: Pool, at_once: int, deadline: float) -> tuple[list[float], int]:
     answers: Queue[float | Exception] = Queue()
     release = threading.Event()
-    for _ in range(at_once):
-        threading.Thread(target=_take, args=(pool, answers, release), daemon=True, name="health-pool").start()
+    takers = [
+        threading.Thread(target=_take, args=(pool, answers, release), daemon=True, name="health-pool")
+        for _ in range(at_once)
+    ]
+    for taker in takers:
+        taker.start()
     times: list[float] = []
     try:
         for _ in range(at_once):
@@ -212,6 +216,9 @@ def _take_together(pool: Pool, at_once: int, deadline: float) -> tuple[list[floa
         pass  # those without an answer are counted below
     finally:
         release.set()
+        # The application gets its pool back as it was; a taker that still waits gives its connection back later.
+        for taker in takers:
+            taker.join(timeout=min(max(deadline - monotonic(), 0.001), 0.5))
     return times, at_once - len(times)
 
 
