@@ -65,19 +65,26 @@ class Cluster:
             yield made
         finally:
             close(made)
-            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            # The superuser's: a session of another role that is just ending would refuse to be ended by ours.
+            self._superuser.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     def stop(self) -> None:
         for one in self._open:
             close(one)
-        if "_maintenance" in self.__dict__:
-            self._maintenance.close()
-            self._maintenance.engine.dispose()
+        for name in {"_maintenance", "_superuser"} & self.__dict__.keys():
+            connection: Connection = self.__dict__[name]
+            connection.close()
+            connection.engine.dispose()
         self.server.stop()
 
     @cached_property
     def _maintenance(self) -> Connection:
         url: URL = make_url(self.server.url("postgres"))
+        return create_engine(url, isolation_level="AUTOCOMMIT").connect()
+
+    @cached_property
+    def _superuser(self) -> Connection:
+        url: URL = make_url(self.server.admin_url("postgres"))
         return create_engine(url, isolation_level="AUTOCOMMIT").connect()
 
     @cached_property
