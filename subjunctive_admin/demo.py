@@ -119,7 +119,7 @@ def closing_lines(outcome: DemoOutcome, settings: Settings) -> list[str]:
         f"  Open the notebooks  {run}jupyter lab {folder}",
         f"  Ask again           {run}subjunctive-admin health",
         f"  Stop the server     {run}subjunctive-admin db stop",
-        f"  Delete everything   stop the server, then remove {settings.home}",
+        f"  Delete everything   stop it, then remove {settings.home}",
         "",
         "  Run the demo again at any time: what is already there is kept.",
     ]
