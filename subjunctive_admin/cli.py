@@ -49,8 +49,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
 
 
-class _Terminated(BaseException):
-    """SIGTERM, raised where the program stands so that files, locks and kernels are cleaned up."""
+class _Terminated(SystemExit):
+    """SIGTERM, raised where the program stands so that files, locks and kernels are cleaned up.
+
+    A SystemExit, because psycopg cancels the statement under way for that and for Ctrl-C alone.
+    """
 
 
 def _version(wanted: bool) -> None:

@@ -507,23 +507,45 @@ def test_the_notebooks_are_listed_with_what_they_take(run: Run) -> None:
 # Processes: signals, pipes, encodings.
 
 
-@pytest.mark.parametrize(
+INTERRUPTIONS = pytest.mark.parametrize(
     ("number", "code", "sentence"),
     [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "Ended by SIGTERM.\n")],
 )
-def test_a_command_that_is_interrupted_says_so_and_leaves_nothing(
+
+
+def wait_for(database: Database, query: str, count: int, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while seen(database, text(query)) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@INTERRUPTIONS
+def test_a_command_that_waits_for_its_password_is_interrupted_and_leaves_nothing(
     database: Database, number: int, code: int, sentence: str
 ) -> None:
     environment = os.environ | {"SUBJUNCTIVE_DATABASE_URL": address(database)}
     process = started("user", "create", "ana", "--email", "ana@example.org", env=environment)
-    sessions = text("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'subjunctive:user:%'")
-    deadline = time.monotonic() + 10
-    while not seen(database, sessions):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(database, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'subjunctive:user:%'", 1)
     process.send_signal(number)
     assert ended(process) == Ran(code, "", sentence)
     assert rows_of(database, "users") == {"users": []}
+
+
+@INTERRUPTIONS
+def test_a_command_interrupted_within_a_statement_cancels_it_on_the_server(
+    own_seeded: Database, number: int, code: int, sentence: str
+) -> None:
+    environment = os.environ | {"SUBJUNCTIVE_DATABASE_URL": address(own_seeded), "SUBJUNCTIVE_LOCK_TIMEOUT": "30"}
+    activity = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'subjunctive:config:%'"
+    with own_seeded.connection(write=True) as holding:
+        holding.execute(text("SELECT 1 FROM system_configuration FOR UPDATE"))
+        process = started("config", "set", "practice.daily_new_items", "5", env=environment)
+        wait_for(own_seeded, f"{activity} AND wait_event_type = 'Lock'", 1)
+        process.send_signal(number)
+        assert ended(process) == Ran(code, "", sentence)
+        # The lock is held still: only a cancelled statement is gone.
+        wait_for(own_seeded, activity, 0, seconds=3)
 
 
 def seen(database: Database, query: Any) -> int:
