@@ -337,6 +337,9 @@ def _kernel_at(folder: Path) -> Iterator[QuickKernelManager]:
     run_sync(manager.start_kernel)(cwd=str(folder))
     try:
         yield manager
+        # Killed before it is waited for: the wait looks only every tenth of a second.
+        if manager.provisioner is not None:
+            run_sync(manager.provisioner.kill)()
     finally:
         run_sync(manager.shutdown_kernel)(now=True)
         manager.close_clients()
