@@ -9,6 +9,7 @@ Heavy modules are imported inside the commands that need them: `--help` answers 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -523,8 +524,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Wherever it stands: who reads "run it again with --debug" adds it at the end.
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
+    if not debug:
+        logging.getLogger("psycopg").addFilter(_tells_more)
     signal.signal(signal.SIGTERM, _raise_terminated)
     sys.exit(_run(given, debug))
+
+
+def _tells_more(record: logging.LogRecord) -> bool:
+    """Whether a driver's log line adds to the error that is on its way; a cancellation that failed does."""
+    return not str(record.msg).startswith("error ignored ")
 
 
 def _raise_terminated(_number: int, _frame: object) -> NoReturn:

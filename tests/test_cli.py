@@ -290,6 +290,21 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [([], ["cancellation failed"]), (["--debug"], ["error ignored in rollback", "cancellation failed"])],
+)
+def test_the_driver_speaks_up_only_where_it_adds_to_the_error(options: list[str], shown: list[str]) -> None:
+    code = (
+        "import logging, sys; from subjunctive_admin import cli\n"
+        "try: cli.main(['--version', *sys.argv[1:]])\n"
+        "except SystemExit: pass\n"
+        "for line in ('error ignored in rollback', 'cancellation failed'): logging.getLogger('psycopg').warning(line)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=True)
+    assert ran.stderr.splitlines() == shown
+
+
 def test_a_known_error_has_no_traceback_unless_asked_for(run: Run) -> None:
     assert "Traceback" not in run("config", "list", on=NOWHERE).err
     debugged = run("config", "list", on=NOWHERE, debug=True)
