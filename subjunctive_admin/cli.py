@@ -525,7 +525,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
     if not debug:
-        logging.getLogger("psycopg").addFilter(_tells_more)
+        for name in ("psycopg", "psycopg.transaction"):  # a filter does not reach the loggers below its own
+            logging.getLogger(name).addFilter(_tells_more)
     signal.signal(signal.SIGTERM, _raise_terminated)
     sys.exit(_run(given, debug))
 

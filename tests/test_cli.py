@@ -296,10 +296,12 @@ def test_debug_shows_the_traceback_wherever_it_stands(
 )
 def test_the_driver_speaks_up_only_where_it_adds_to_the_error(options: list[str], shown: list[str]) -> None:
     code = (
-        "import logging, sys; from subjunctive_admin import cli\n"
+        "import sys; from subjunctive_admin import cli\n"
         "try: cli.main(['--version', *sys.argv[1:]])\n"
         "except SystemExit: pass\n"
-        "for line in ('error ignored in rollback', 'cancellation failed'): logging.getLogger('psycopg').warning(line)\n"
+        "from psycopg import connection, transaction\n"
+        "transaction.logger.warning('error ignored in rollback')\n"
+        "connection.logger.warning('cancellation failed')\n"
     )
     ran = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=True)
     assert ran.stderr.splitlines() == shown
