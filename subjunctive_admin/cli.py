@@ -524,16 +524,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Wherever it stands: who reads "run it again with --debug" adds it at the end.
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    if not debug:
-        for name in ("psycopg", "psycopg.transaction"):  # a filter does not reach the loggers below its own
-            logging.getLogger(name).addFilter(_tells_more)
+    if not debug and logging.lastResort:  # the handler that brings a library's log lines to stderr
+        logging.lastResort.addFilter(_tells_more)
     signal.signal(signal.SIGTERM, _raise_terminated)
     sys.exit(_run(given, debug))
 
 
 def _tells_more(record: logging.LogRecord) -> bool:
-    """Whether a driver's log line adds to the error that is on its way; a cancellation that failed does."""
-    return not str(record.msg).startswith("error ignored ")
+    """Whether a library's log line adds to the error that is on its way; a cancellation that failed does."""
+    cause = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(cause, KeyboardInterrupt | SystemExit) or str(record.msg).startswith("error ignored "))
 
 
 def _raise_terminated(_number: int, _frame: object) -> NoReturn:
@@ -546,7 +546,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         with _to_reader():
             sys.stdout.flush()
     except SubjunctiveError as error:
-        return _say_error(error, debug)
+        return _interrupted(error) or _say_error(error, debug)
     except CommandLineError as error:
         where = error.ctx.command_path if error.ctx else "subjunctive-admin"
         message = error.format_message()
@@ -556,10 +556,11 @@ def _run(arguments: list[str], debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):  # Ctrl-C outside a command, Ctrl-D at a prompt
         Narrator().say("Interrupted.")
         return INTERRUPTED
-    except _Terminated:
-        Narrator().say("Ended by SIGTERM.")
-        return TERMINATED
+    except _Terminated as error:
+        return _interrupted(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence
+        if code := _interrupted(error):
+            return code
         if debug:
             traceback.print_exc()
         Narrator().say(f"Unexpected error: {type(error).__name__}: {error} Next: run it again with --debug")
@@ -567,6 +568,20 @@ def _run(arguments: list[str], debug: bool) -> int:
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
         Narrator().say("Interrupted.")
     return code if isinstance(code, int) else 0
+
+
+def _interrupted(error: BaseException) -> int:
+    """The exit code of the interruption that the error is, or arose from while cleaning up; 0 for other errors."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, _Terminated):
+            Narrator().say("Ended by SIGTERM.")
+            return TERMINATED
+        if isinstance(behind, KeyboardInterrupt):
+            Narrator().say("Interrupted.")
+            return INTERRUPTED
+        behind = behind.__context__
+    return 0
 
 
 def _say_error(error: SubjunctiveError, debug: bool) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import select, text
 
 from subjunctive_admin import __version__, cli, seeding
 from subjunctive_admin.db import Database
+from subjunctive_admin.errors import SubjunctiveError
 from subjunctive_admin.models import User
 from tests.conftest import Cluster, close
 from tests.content.items import rows_of
@@ -292,19 +293,31 @@ def test_debug_shows_the_traceback_wherever_it_stands(
 
 @pytest.mark.parametrize(
     ("options", "shown"),
-    [([], ["cancellation failed"]), (["--debug"], ["error ignored in rollback", "cancellation failed"])],
+    [
+        ([], ["cancellation failed"]),
+        (["--debug"], ["error ignored in rollback", "cancellation failed", "Exception during reset or similar"]),
+    ],
 )
-def test_the_driver_speaks_up_only_where_it_adds_to_the_error(options: list[str], shown: list[str]) -> None:
-    code = (
-        "import sys; from subjunctive_admin import cli\n"
-        "try: cli.main(['--version', *sys.argv[1:]])\n"
-        "except SystemExit: pass\n"
-        "from psycopg import connection, transaction\n"
-        "transaction.logger.warning('error ignored in rollback')\n"
-        "connection.logger.warning('cancellation failed')\n"
-    )
+def test_libraries_speak_up_only_where_they_add_to_the_error(options: list[str], shown: list[str]) -> None:
+    code = """
+import contextlib, sys
+from subjunctive_admin import cli
+with contextlib.suppress(SystemExit):
+    cli.main(["--version", *sys.argv[1:]])
+from psycopg import connection, transaction
+from sqlalchemy import QueuePool, create_engine, event
+transaction.logger.warning("error ignored in rollback")
+connection.logger.warning("cancellation failed")
+engine = create_engine("sqlite://", poolclass=QueuePool)
+event.listen(engine, "reset", lambda *_given: cli._raise_terminated(15, None))
+with contextlib.suppress(SystemExit):
+    engine.connect().close()
+"""
     ran = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=True)
-    assert ran.stderr.splitlines() == shown
+    assert [line for line in shown if line in ran.stderr] == shown
+    assert ("Traceback" in ran.stderr) == bool(options)
+    if not options:
+        assert ran.stderr.splitlines() == shown
 
 
 def test_a_known_error_has_no_traceback_unless_asked_for(run: Run) -> None:
@@ -547,6 +560,29 @@ def test_a_command_that_waits_for_its_password_is_interrupted_and_leaves_nothing
     process.send_signal(number)
     assert ended(process) == Ran(code, "", sentence)
     assert rows_of(database, "users") == {"users": []}
+
+
+@pytest.mark.parametrize("failure", [SubjunctiveError("The rollback was cancelled."), RuntimeError("boom")], ids=repr)
+@pytest.mark.parametrize(
+    ("interruption", "code", "sentence"),
+    [(KeyboardInterrupt, 130, "Interrupted.\n"), (cli._Terminated, 143, "Ended by SIGTERM.\n")],
+)
+def test_an_error_of_cleaning_up_does_not_hide_the_interruption(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: type[BaseException],
+    code: int,
+    sentence: str,
+    failure: Exception,
+) -> None:
+    def interrupted() -> None:
+        try:
+            raise interruption
+        finally:
+            raise type(failure)(*failure.args) from None
+
+    monkeypatch.setattr("subjunctive_admin.reports.list_notebooks", interrupted)
+    assert run("report", "list") == Ran(code, "", sentence)
 
 
 @INTERRUPTIONS
