@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ForeignKeyConstraint, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -328,9 +328,20 @@ def _explain_constraint(original: Any, text: str) -> ConstraintRefused:
     # For a CHECK or a null the detail is the whole row, password hash and all; a key is what a person needs.
     detail = f" ({detail.rstrip('.')})" if detail.startswith("Key ") else ""
     table = original.diag.table_name or "the table"
+    if "referenced from table" in detail and (key := _foreign_key(name)):
+        return ConstraintRefused(
+            f"{key.table.name} still uses this row of {key.referred_table.name}{detail}; nothing was deleted.",
+            constraint=name,
+            next_step="retire it instead: what learners have met is kept",
+        )
     if said:
         return ConstraintRefused(f"{table} refused the row: {said}{detail}.", constraint=name)
     return ConstraintRefused(f"{table} refused the row: {text}{detail}.", constraint=name)
+
+
+def _foreign_key(name: str | None) -> ForeignKeyConstraint | None:
+    keys = (key for table in Base.metadata.tables.values() for key in table.foreign_key_constraints)
+    return next((key for key in keys if key.name == name), None)
 
 
 def _first_line(original: object) -> str:

@@ -45,7 +45,7 @@ class VerbPage:
 
     def view(self) -> list[Any]:
         """What the notebook displays, in order."""
-        shown: list[Any] = [Header(f"{self.headline}.", self.detail + (f" for “{self.query}”." if self.query else "."))]
+        shown: list[Any] = [Header(self.headline, self.detail + (f" for “{self.query}”." if self.query else "."))]
         shown += self.findings
         if self.found:
             shown.append(found_table(self.found))

@@ -427,6 +427,8 @@ def test_a_verb_that_exercises_use_stays_and_its_addition_is_not_taken_back(data
     before = rows_of(database, "spanish_verbs", "exercises", *HISTORY_TABLES)
     with pytest.raises(ConstraintRefused) as caught, database.session(write=True) as session:
         store.undo_last(session, actor="ana")
+    assert caught.value.message.startswith("exercises still uses this row of spanish_verbs (Key (id)=(")
+    assert caught.value.next_step == "retire it instead: what learners have met is kept"
     assert caught.value.constraint == "fk_exercises_verb_id"
     assert "exercises" in str(caught.value)
     assert rows_of(database, "spanish_verbs", "exercises", *HISTORY_TABLES) == before
