@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 from subjunctive_admin.errors import SettingsError, SubjunctiveError, UsageError
 from subjunctive_admin.kernel import skip_slow_grammar
 from subjunctive_admin.resources import resource_folder
-from subjunctive_admin.settings import Settings, load_settings
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 
 if TYPE_CHECKING:
     from subjunctive_admin.db import Database
     from subjunctive_admin.look import Finding
     from subjunctive_admin.reports_kernel import QuickKernelManager
+    from subjunctive_admin.settings import Settings
 
 RESULT_MIME = "application/vnd.subjunctive.result+json"
 RESULT_FILE = "result.json"
@@ -240,6 +240,8 @@ def run_report(
     `on_cell(done, total)` is called after each cell. Raises `UsageError` before anything runs when a
     parameter does not fit, `SettingsError` when the folder cannot be written.
     """
+    from subjunctive_admin.settings import load_settings  # noqa: PLC0415 - a kernel that only calls finish() needs none
+
     settings = settings or load_settings()
     checked = checked_parameters(notebook, parameters or {})
     folder = _prepared_folder(out / notebook.name)
