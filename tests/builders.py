@@ -119,7 +119,10 @@ def make_item(session: Session, **given: Any) -> PracticeItem:
 
 
 def make_session(session: Session, **given: Any) -> StudySession:
-    columns = {"user_id": given.get("user_id") or make_user(session).id, "started_at": NOON}
+    started = given.get("started_at", NOON)
+    columns = {"user_id": given.get("user_id") or make_user(session).id, "started_at": started}
+    if isinstance(started, datetime):
+        columns["started_on"] = started.astimezone(UTC).date()
     return _flushed(session, StudySession(**(columns | given)))
 
 

@@ -187,7 +187,11 @@ class UserProgress(Base):
 
 
 class StudySession(Base):
-    """One sitting of one learner; open while `completed_at` is null."""
+    """One sitting of one learner; open while `completed_at` is null.
+
+    `started_on` and `daily_goal_minutes` are what the learner's zone and goal made of the start: changing
+    either later rewrites no past day.
+    """
 
     __tablename__ = "study_sessions"
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -196,10 +200,16 @@ class StudySession(Base):
         Range("total_possible_score", 0, _MAX_QUANTITY),
         Range("exercises_completed", 0),
         Range("streak_day", 0),
+        Range("daily_goal_minutes", 1, 1440),
     )
     __table_args__ = (
         *checks(RULES),
         check("completed_at >= started_at", "order", "a session does not end before it starts"),
+        check(
+            "started_on BETWEEN (started_at AT TIME ZONE 'UTC')::date - 1 AND (started_at AT TIME ZONE 'UTC')::date + 1",
+            "started_on",
+            "started_on lies within a day of started_at in UTC",
+        ),
         check("total_score <= total_possible_score", "score", "total_score is at most total_possible_score"),
         unique("uq_study_sessions_id_user_id", "id", "user_id", said="a session belongs to one user"),
         Index("ix_study_sessions_user_id_started_at", "user_id", "started_at"),
@@ -210,6 +220,8 @@ class StudySession(Base):
     session_type: Mapped[SessionType] = mapped_column(server_default=text("'practice'"))
     difficulty_level: Mapped[DifficultyLevel | None]
     started_at: Mapped[datetime]
+    started_on: Mapped[date] = mapped_column(Date)
+    daily_goal_minutes: Mapped[int] = mapped_column(server_default=text("30"))
     completed_at: Mapped[datetime | None]
     total_time_seconds: Mapped[count]
     total_score: Mapped[zero]
@@ -351,7 +363,10 @@ class UserAchievement(Base):
 
 
 class UserProgressSummary(Base):
-    """One learner's totals, derived from attempts and sessions as of `refreshed_at`."""
+    """One learner's totals, derived from attempts and sessions as of `refreshed_at`.
+
+    `refreshed_on` is the learner's local day at that time, which the current streak is counted back from.
+    """
 
     __tablename__ = "user_progress_summary"
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -391,3 +406,4 @@ class UserProgressSummary(Base):
     total_points: Mapped[count]
     last_practised_on: Mapped[date | None] = mapped_column(Date)
     refreshed_at: Mapped[datetime | None]
+    refreshed_on: Mapped[date | None] = mapped_column(Date)

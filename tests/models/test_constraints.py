@@ -177,7 +177,9 @@ FAULTS = [
         total_score=[-1.0],
         exercises_completed=[-1],
         streak_day=[-1],
+        daily_goal_minutes=[0, 1441],
     ),
+    Fault(make_session, {"started_on": NOON.date() + timedelta(days=2)}, "ck_study_sessions_started_on"),
     Fault(
         make_session,
         {"total_possible_score": -1.0},
