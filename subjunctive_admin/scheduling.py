@@ -121,10 +121,9 @@ class Sm2:
         at = _checked(memory, at)
         if rating is Rating.AGAIN:
             lapsed = memory.repetitions > 0
-            return replace(
-                memory,
+            return Memory(
                 interval=1,
-                repetitions=0,
+                ease=memory.ease,
                 lapses=memory.lapses + lapsed,
                 due=at + timedelta(days=1),
                 last_review=at,
@@ -133,11 +132,12 @@ class Sm2:
         ease = min(max(memory.ease + 0.1 - shortfall * (0.08 + shortfall * 0.02), MIN_EASE), MAX_EASE)
         interval = {0: 1, 1: 6}.get(memory.repetitions) or _rounded_up(memory.interval * ease)
         interval = min(max(interval, 1), MAX_INTERVAL_DAYS)
-        return replace(
-            memory,
+        # No stability: what FSRS once knew of the item does not hold for these intervals.
+        return Memory(
             interval=interval,
             ease=ease,
             repetitions=memory.repetitions + 1,
+            lapses=memory.lapses,
             due=at + timedelta(days=interval),
             last_review=at,
         )
