@@ -507,9 +507,11 @@ _SCENARIO = (
     "SELECT CAST(:user AS uuid) AS user_id, CAST(:scenario AS uuid) AS scenario_id,"
     " CAST(:as_of AS timestamptz) AS as_of"
 )
-_ANSWERED = tuple(
-    text(write_statement(derivation, scope, always=True))
-    for derivation, scope in ((ITEMS, _ITEM), (SESSIONS, _SESSION), (PROGRESS, _SCENARIO))
+# One round trip: the three do not read what the others write.
+_ANSWERED = text(
+    f"WITH item AS ({write_statement(ITEMS, _ITEM, always=True)}),"
+    f" sitting AS ({write_statement(SESSIONS, _SESSION, always=True)})"
+    f" {write_statement(PROGRESS, _SCENARIO, always=True)}"
 )
 
 
@@ -518,8 +520,7 @@ def refresh_answer(
 ) -> None:
     """Bring up to date what one new answer touches: its item, its open session and its scenario."""
     given = {"user": user, "item": item, "session": session, "scenario": scenario, "as_of": as_of}
-    for statement in _ANSWERED:
-        connection.execute(statement, given)
+    connection.execute(_ANSWERED, given)
 
 
 def differences(

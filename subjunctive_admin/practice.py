@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 from uuid_utils.compat import uuid7
 
 from subjunctive_admin import derived
@@ -143,9 +144,7 @@ def open_session(
         "daily_goal_minutes": user.daily_goal_minutes,
         "refreshed_at": now,
     }
-    made = session.execute(
-        upsert(StudySession).values(row).on_conflict_do_nothing(index_elements=["id"]).returning(StudySession.id)
-    ).scalar()
+    made = session.connection().execute(_INSERT_SESSION, row).scalar()
     if made is None and not _owns(session.connection(), learner, row["id"]):
         raise Conflict(f"The id {row['id']} belongs to another session.", next_step="make a new id for each session")
     session_key: UUID = row["id"]
@@ -208,7 +207,7 @@ def record_attempt(session: Session, learner: UUID, session_id: UUID, answer: An
     }
     if scheduled:
         row |= _schedule_columns(before, after)  # type: ignore[arg-type]
-    connection.execute(insert(PracticeAttempt), row)
+    connection.execute(_INSERT_ATTEMPT, row)
     derived.refresh_answer(
         connection, learner, item=item_id, session=session_id, scenario=asked.scenario_id, as_of=asked.now
     )
@@ -296,11 +295,7 @@ def local_day(at: datetime, timezone: str) -> date:
 
 
 def _lock_learner(connection: Connection, learner: UUID) -> Row[Any]:
-    # Not FOR UPDATE: inserting an attempt asks for a key share of its learner.
-    user = connection.execute(
-        text("SELECT timezone, daily_goal_minutes, is_active FROM users WHERE id = :id FOR NO KEY UPDATE"),
-        {"id": learner},
-    ).one_or_none()
+    user = connection.execute(_LOCK_LEARNER, {"id": learner}).one_or_none()
     if user is None:
         raise NotFound(f"There is no learner {learner}.", next_step="subjunctive-admin user list")
     if not user.is_active:
@@ -349,7 +344,7 @@ def _checked_time(at: datetime | None, now: datetime, *, since: datetime | None 
             f" {since.isoformat(timespec='seconds')}; nothing was recorded.",
             [],
         )
-    return max(min(at, now), since or at)
+    return min(at, now) if since is None else max(min(at, now), since)
 
 
 _ASKED = text(
@@ -410,6 +405,37 @@ _DUE = text(
           UNION ALL SELECT id, revision, slug, prompt, NULL, NULL, place FROM fresh) q
     ORDER BY due_at NULLS LAST, place LIMIT :limit
     """
+)
+
+
+_ITEM_KEY = ("user_id", "verb_id", "tense", "person", "category")
+_SCHEDULE = (
+    "trigger_phrase",
+    "scheduler",
+    "current_interval",
+    "ease_factor",
+    "repetitions",
+    "lapses",
+    "memory_stability",
+    "memory_difficulty",
+    "next_review_date",
+    "last_reviewed",
+)
+
+
+def _upsert_item() -> ReturningInsert[UUID]:
+    statement = upsert(PracticeItem)
+    kept = {column: statement.excluded[column] for column in _SCHEDULE}
+    return statement.on_conflict_do_update(index_elements=_ITEM_KEY, set_=kept).returning(PracticeItem.id)
+
+
+# Built once: making a statement takes longer than sending it.
+_UPSERT_ITEM = _upsert_item()
+_INSERT_ATTEMPT = insert(PracticeAttempt)
+_INSERT_SESSION = upsert(StudySession).on_conflict_do_nothing(index_elements=["id"]).returning(StudySession.id)
+_LOCK_LEARNER = text(
+    # Not FOR UPDATE: inserting an attempt asks for a key share of its learner.
+    "SELECT timezone, daily_goal_minutes, is_active FROM users WHERE id = :id FOR NO KEY UPDATE"
 )
 
 
@@ -510,7 +536,14 @@ def _write_item(
     connection: Connection, learner: UUID, asked: Row[Any], memory: Memory, settings: Mapping[str, Any]
 ) -> UUID:
     """Keep the item's schedule, which begins with its first answer; what is counted follows in `derived`."""
-    columns = {
+    row = {
+        "id": uuid7(),
+        "user_id": learner,
+        "verb_id": asked.verb_id,
+        "tense": asked.tense,
+        "person": asked.person,
+        "category": PracticeCategory(asked.trigger_class or PracticeCategory.NONE),
+        "trigger_phrase": asked.trigger_phrase,
         "scheduler": Scheduler(settings["practice.scheduler"]),
         "current_interval": memory.interval,
         "ease_factor": memory.ease,
@@ -520,19 +553,8 @@ def _write_item(
         "memory_difficulty": memory.difficulty,
         "next_review_date": memory.due,
         "last_reviewed": memory.last_review,
-        "trigger_phrase": asked.trigger_phrase,
     }
-    key = {
-        "user_id": learner,
-        "verb_id": asked.verb_id,
-        "tense": asked.tense,
-        "person": asked.person,
-        "category": PracticeCategory(asked.trigger_class or PracticeCategory.NONE),
-    }
-    statement = upsert(PracticeItem).values({"id": uuid7(), **key, **columns})
-    item: UUID = connection.execute(
-        statement.on_conflict_do_update(index_elements=list(key), set_=columns).returning(PracticeItem.id)
-    ).scalar_one()
+    item: UUID = connection.execute(_UPSERT_ITEM, row).scalar_one()
     return item
 
 

@@ -62,7 +62,7 @@ def grade(question: Question, answer: str) -> Grade:
 
 def normalised(text: str) -> str:
     """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around it."""
-    return " ".join(unicodedata.normalize("NFC", text).lower().strip(_AROUND).split())
+    return " ".join(unicodedata.normalize("NFC", text.lower()).split()).strip(_AROUND)
 
 
 def without_accents(text: str) -> str:
