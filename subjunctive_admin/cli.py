@@ -42,8 +42,15 @@ app = _group("Admin and analytics for a Spanish Subjunctive Practice application
 db = _group("The embedded PostgreSQL.")
 user = _group("Accounts. Passwords come from a prompt or from stdin.")
 config = _group("The system configuration.")
+summaries = _group("What follows from learners' answers.")
 report = _group("Run notebooks as reports.")
-for _name, _commands in (("db", db), ("user", user), ("config", config), ("report", report)):
+for _name, _commands in (
+    ("db", db),
+    ("user", user),
+    ("config", config),
+    ("summaries", summaries),
+    ("report", report),
+):
     app.add_typer(_commands, name=_name)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -433,6 +440,25 @@ def config_list(as_json: AsJson = False) -> None:
         return
     for entry in entries:
         _print(f"{entry['name']:<40} {json.dumps(entry['value'], ensure_ascii=False)}")
+
+
+@summaries.command("refresh")
+def summaries_refresh(
+    learner: Annotated[str | None, typer.Option("--learner", metavar="NAME", help="One learner only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring items, sessions, progress, awards and summaries up to date with the recorded answers."""
+    from subjunctive_admin import derived  # noqa: PLC0415
+    from subjunctive_admin.users import find_user  # noqa: PLC0415
+
+    with _set_up_database("summaries") as database, database.session(write=True) as session:
+        users = None if learner is None else [find_user(session, learner).id]
+        written = derived.refresh(session.connection(), users, progress=Narrator().counter("Refresh"))
+    if as_json:
+        _print_json(dict(written))
+        return
+    for table, rows in written.items():
+        _print(f"{table:<24}{rows:>10,} {'row' if rows == 1 else 'rows'} written")
 
 
 def _run_notebooks(names: Sequence[str] | None, parameters: dict[str, str], out: Path, as_json: bool) -> NoReturn:

@@ -11,7 +11,7 @@ scenario was completed. They are written once and never cleared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -473,12 +473,17 @@ def write_statement(derivation: Derivation, scope: str, *, always: bool = False)
 
 
 def refresh(
-    connection: Connection, users: Sequence[UUID] | None = None, *, as_of: datetime | None = None
+    connection: Connection,
+    users: Sequence[UUID] | None = None,
+    *,
+    as_of: datetime | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[str, int]:
     """Bring every derived value of these learners (all, when None) up to date; returns rows written per table.
 
     One statement a table, whatever the number of learners. Answers that are being recorded wait until the
-    transaction ends, so that none is half counted. `as_of` is the server's clock unless given.
+    transaction ends, so that none is half counted. `as_of` is the server's clock unless given;
+    `progress(done, total)` is called after each table.
     """
     given: dict[str, Any] = {"users": None if users is None else list(users)}
     connection.execute(
@@ -492,9 +497,11 @@ def refresh(
     if users is None:
         connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
     written = {}
-    for derivation in REGISTRY:
+    for number, derivation in enumerate(REGISTRY, start=1):
         statement = write_statement(derivation, derivation.whole, always=derivation is SUMMARIES)
         written[derivation.table] = connection.execute(text(statement), given).rowcount
+        if progress:
+            progress(number, len(REGISTRY))
     return written
 
 

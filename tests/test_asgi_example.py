@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from subjunctive_admin.db import Database
-from tests.builders import make_exercise, make_scenario, make_verb
+from tests.builders import make_exercise, make_scenario, make_user, make_verb
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "asgi_backend.py"
 Send = Callable[[dict[str, Any]], Any]
@@ -89,6 +90,53 @@ async def test_what_does_not_exist_is_a_404_in_json(database: Database, method: 
     async with client_of(database) as client:
         answer = await client.request(method, path)
     assert (answer.status_code, answer.json()) == (404, {"error": words})
+
+
+async def test_a_learner_practises_through_it(database: Database) -> None:
+    fill(database)
+    with database.session(write=True) as session:
+        learner = make_user(session).id
+    async with client_of(database) as client:
+        due = (await client.get(f"/learners/{learner}/due")).json()
+        assert [(one["prompt"], one["new"]) for one in due] == [("Ojalá ___ 1.", True)]
+        sitting = (await client.post(f"/learners/{learner}/sessions")).json()["id"]
+        answer = {"id": str(uuid4()), "exercise_id": due[0]["exercise_id"], "text": "quiero", "response_time_ms": 900}
+        first, again = [
+            (await client.post(f"/learners/{learner}/sessions/{sitting}/answers", json=answer)).json() for _ in range(2)
+        ]
+        assert (first["verdict"], first["correct"], first["expected"]) == ("wrong", False, "quiera")
+        assert again == first
+        closed = await client.post(f"/learners/{learner}/sessions/{sitting}/close")
+        assert (closed.status_code, closed.json()) == (200, {"right": 0, "answered": 1, "unlocked": []})
+        late = await client.post(f"/learners/{learner}/sessions/{sitting}/answers", json=answer | {"id": str(uuid4())})
+        assert (late.status_code, "was closed at" in late.json()["error"]) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "The request is no JSON."),
+        (b"[" * 9000, "The request is no JSON."),
+        (b"[1]", "The request is no JSON object."),
+        (b"x" * 20_000, "The request is longer than 10,000 bytes."),
+        (b"{}", "text is missing or of the wrong type."),
+        (b'{"text": "a", "response_time_ms": "soon"}', "response_time_ms is missing or of the wrong type."),
+        (b'{"text": "a", "response_time_ms": 1, "exercise_id": 7}', "'7' is no id."),
+        (b'{"text": "a", "response_time_ms": 1, "hints_used": true}', "hints_used and confidence are whole numbers."),
+        (
+            b'{"text": "a\\u0000", "response_time_ms": 1, "exercise_id": "00000000-0000-0000-0000-000000000000"}',
+            "The answer was not recorded:\n  it holds a control character",
+        ),
+    ],
+    ids=range(9),
+)
+async def test_a_request_that_makes_no_sense_is_a_400_in_words(database: Database, body: bytes, words: str) -> None:
+    with database.session(write=True) as session:
+        learner = make_user(session).id
+    async with client_of(database) as client:
+        sitting = (await client.post(f"/learners/{learner}/sessions")).json()["id"]
+        answer = await client.post(f"/learners/{learner}/sessions/{sitting}/answers", content=body)
+    assert (answer.status_code, answer.json()) == (400, {"error": words})
 
 
 async def test_without_a_server_it_answers_503_and_shows_no_address(
