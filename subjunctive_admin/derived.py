@@ -58,9 +58,9 @@ class Difference:
 
 _LEARNERS = "(CAST(:users AS uuid[]) IS NULL OR {0} = ANY(CAST(:users AS uuid[])))"
 
-# The memory of FSRS where it scheduled the answer; for SM-2 its interval is the time to 90 %.
+# The memory of FSRS where it scheduled the answer; for SM-2 its interval is the time to 90 %. Never scheduled: 0.
 _RETRIEVABILITY = f"""
-    CASE WHEN stability IS NOT NULL
+    CASE WHEN interval_days IS NULL THEN 0 WHEN stability IS NOT NULL
          THEN power(1 + {FSRS_FACTOR!r}::float8 * days / stability, {-FSRS_DECAY!r}::float8)
          ELSE power(0.9::float8, days / greatest(interval_days, 1)) END"""
 _MASTERY = f"({_RETRIEVABILITY}) * least(1, attempts / {FULL_MASTERY_ATTEMPTS}::float8)"
@@ -115,7 +115,7 @@ ITEMS = Derivation(
                 HAVING count(*) >= {ENOUGH} AND avg(is_correct::int) >= {STRONG_FROM}) t
           GROUP BY id)
         SELECT s.id, coalesce(t.attempts, 0) AS attempts, coalesce(t.correct_attempts, 0) AS correct_attempts,
-               t.average_response_time, coalesce({_MASTERY}, 0) AS mastery_level,
+               t.average_response_time, {_MASTERY} AS mastery_level,
                coalesce(e.error_patterns, '{{}}') AS error_patterns, coalesce(g.strengths, '{{}}') AS strengths,
                t.last_reviewed
         FROM scope s
