@@ -25,6 +25,8 @@ ON_EVERY_MAJOR = [
     "tests/content",
     "tests/ops",
     "tests/test_db.py",
+    "tests/test_derived.py",
+    "tests/test_practice.py",
     "tests/test_schema.py",
     "tests/test_seeding.py",
 ]

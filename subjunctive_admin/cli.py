@@ -171,6 +171,26 @@ def demo(
     raise typer.Exit(2 if outcome.failed else 0)
 
 
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Keep the notebooks there, not in HOME.")
+    ] = None,
+) -> None:
+    """Open JupyterLab on your copies of the notebooks, until Ctrl-C; print its address."""
+    from subjunctive_admin.lab import open_lab  # noqa: PLC0415
+
+    def print_at_once(address: str) -> None:
+        _print(address)
+        with _to_reader():
+            sys.stdout.flush()
+
+    folder = workspace.absolute() if workspace else None
+    open_lab(_settings(), Narrator(), on_address=print_at_once, workspace=folder, port=port, browser=not no_browser)
+
+
 @db.command("start")
 def db_start(as_json: AsJson = False) -> None:
     """Start the embedded server, and create it the first time."""
@@ -445,6 +465,7 @@ def config_list(as_json: AsJson = False) -> None:
 @summaries.command("refresh")
 def summaries_refresh(
     learner: Annotated[str | None, typer.Option("--learner", metavar="NAME", help="One learner only.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Derive everything again, not only what is new.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring items, sessions, progress, awards and summaries up to date with the recorded answers."""
@@ -453,7 +474,9 @@ def summaries_refresh(
 
     with _set_up_database("summaries") as database, database.session(write=True) as session:
         users = None if learner is None else [find_user(session, learner).id]
-        written = derived.refresh(session.connection(), users, progress=Narrator().counter("Refresh"))
+        written = derived.refresh(
+            session.connection(), users, everything=everything, progress=Narrator().counter("Refresh")
+        )
     if as_json:
         _print_json(dict(written))
         return

@@ -11,7 +11,8 @@ scenario was completed. They are written once and never cleared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ WEAK_BELOW, STRONG_FROM, ENOUGH = 0.6, 0.9, 3
 BEST_SCORE_FROM = 5
 """Answers that a session needs in a scenario before its score there can be the best one."""
 _WORK_MEMORY = "128MB"
+_MANY = 500
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,8 @@ ITEMS = Derivation(
         "strengths",
         "last_reviewed",
     ),
-    # A refresh takes the items answered since they were last derived: mastery holds as of refreshed_at.
     whole=f"""
-        SELECT i.id, i.user_id, CAST(:as_of AS timestamptz) AS as_of FROM practice_items i
-        WHERE {_LEARNERS.format("i.user_id")}
-          AND (i.refreshed_at IS NULL OR EXISTS (
-                SELECT FROM practice_attempts a WHERE a.practice_item_id = i.id AND a.recorded_at > i.refreshed_at))""",
+        SELECT id, user_id, CAST(:as_of AS timestamptz) AS as_of FROM practice_items WHERE {_LEARNERS.format("user_id")}""",
     stored=f"""
         SELECT id, user_id, refreshed_at AS as_of FROM practice_items
         WHERE refreshed_at IS NOT NULL AND {_LEARNERS.format("user_id")}""",
@@ -93,8 +91,7 @@ ITEMS = Derivation(
           SELECT s.id, s.as_of, a.is_correct, a.response_time_ms, a.error_kind, a.attempted_at, a.interval_after,
                  a.stability_after, a.id AS attempt_id, e.exercise_type
           FROM scope s
-          JOIN practice_attempts a
-            ON a.practice_item_id = s.id AND a.user_id = s.user_id AND a.recorded_at <= s.as_of
+          JOIN practice_attempts a ON a.practice_item_id = s.id AND a.recorded_at <= s.as_of
           JOIN exercises e ON e.id = a.exercise_id),
         totals AS (
           SELECT id, count(*)::int AS attempts, (count(*) FILTER (WHERE is_correct))::int AS correct_attempts,
@@ -154,16 +151,20 @@ SESSIONS = Derivation(
           SELECT s.id, s.started_at, s.completed_at, a.is_correct, a.exercise_id, a.attempted_at, a.practised_on,
                  a.tense, a.trigger_class
           FROM scope s
-          JOIN practice_attempts a ON a.session_id = s.id AND a.user_id = s.user_id AND a.recorded_at <= s.as_of),
+          JOIN practice_attempts a ON a.session_id = s.id AND a.recorded_at <= s.as_of),
         totals AS (
-          SELECT id, {_SECONDS.format("attempted_at", "min(started_at)")} AS seconds,
-                 count(*) FILTER (WHERE is_correct) AS score, count(*) AS possible,
-                 count(DISTINCT exercise_id)::int AS exercises, max(practised_on) AS day
-          FROM answers GROUP BY id),
+          SELECT id, {_SECONDS.format("last_at", "min(started_at)")} AS seconds, sum(score) AS score,
+                 sum(n) AS possible, count(*)::int AS exercises, max(day) AS day
+          FROM (SELECT id, min(started_at) AS started_at, max(attempted_at) AS last_at, count(*) AS n,
+                       count(*) FILTER (WHERE is_correct) AS score, max(practised_on) AS day
+                FROM answers GROUP BY id, exercise_id) e
+          GROUP BY id),
         concepts AS (
-          SELECT id, concept, count(*) AS n, avg(is_correct::int) AS share
-          FROM answers CROSS JOIN LATERAL (VALUES (tense::text), (trigger_class::text)) c (concept)
-          WHERE completed_at IS NOT NULL AND concept IS NOT NULL GROUP BY id, concept),
+          SELECT id, tense::text AS concept, count(*) AS n, avg(is_correct::int) AS share
+          FROM answers WHERE completed_at IS NOT NULL GROUP BY id, tense
+          UNION ALL
+          SELECT id, trigger_class::text, count(*), avg(is_correct::int)
+          FROM answers WHERE completed_at IS NOT NULL AND trigger_class IS NOT NULL GROUP BY id, trigger_class),
         areas AS (
           SELECT id, array_agg(concept ORDER BY concept) AS practised,
                  array_agg(concept ORDER BY concept) FILTER (WHERE n >= {ENOUGH} AND share < {WEAK_BELOW}) AS weak
@@ -175,7 +176,7 @@ SESSIONS = Derivation(
           FROM closed c
           JOIN study_sessions o
             ON o.user_id = c.user_id AND o.started_on = c.started_on AND o.started_at <= c.started_at
-          JOIN practice_attempts a ON a.session_id = o.id AND a.user_id = o.user_id AND a.recorded_at <= c.as_of
+          JOIN practice_attempts a ON a.session_id = o.id AND a.recorded_at <= c.as_of
           GROUP BY c.id, c.daily_goal_minutes, o.id, o.started_at),
         goals AS (
           SELECT id, sum(seconds) >= 60 * min(daily_goal_minutes) AS met FROM parts GROUP BY id),
@@ -215,9 +216,10 @@ PROGRESS = Derivation(
         "completed_at",
         "last_activity_at",
     ),
+    # A null scenario stands for all of them.
     whole=f"""
-        SELECT u.id AS user_id, s.id AS scenario_id, CAST(:as_of AS timestamptz) AS as_of
-        FROM users u CROSS JOIN scenarios s WHERE {_LEARNERS.format("u.id")}""",
+        SELECT u.id AS user_id, NULL::uuid AS scenario_id, CAST(:as_of AS timestamptz) AS as_of
+        FROM users u WHERE {_LEARNERS.format("u.id")}""",
     stored=f"""
         SELECT user_id, scenario_id, refreshed_at AS as_of FROM user_progress
         WHERE refreshed_at IS NOT NULL AND {_LEARNERS.format("user_id")}""",
@@ -225,10 +227,10 @@ PROGRESS = Derivation(
     select=f"""
         WITH scope AS MATERIALIZED ({{scope}}),
         answers AS MATERIALIZED (
-          SELECT s.user_id, s.scenario_id, a.exercise_id, a.session_id, a.is_correct, a.attempted_at, e.status
+          SELECT s.user_id, e.scenario_id, a.exercise_id, a.session_id, a.is_correct, a.attempted_at, e.status
           FROM scope s
-          JOIN exercises e ON e.scenario_id = s.scenario_id
-          JOIN practice_attempts a ON a.user_id = s.user_id AND a.exercise_id = e.id AND a.recorded_at <= s.as_of),
+          JOIN practice_attempts a ON a.user_id = s.user_id AND a.recorded_at <= s.as_of
+          JOIN exercises e ON e.id = a.exercise_id AND (s.scenario_id IS NULL OR e.scenario_id = s.scenario_id)),
         published AS (
           SELECT scenario_id, count(*) AS exercises FROM exercises WHERE status = 'published' GROUP BY scenario_id),
         totals AS (
@@ -476,33 +478,68 @@ def refresh(
     connection: Connection,
     users: Sequence[UUID] | None = None,
     *,
+    everything: bool = False,
     as_of: datetime | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[str, int]:
-    """Bring every derived value of these learners (all, when None) up to date; returns rows written per table.
+    """Bring derived values up to date; returns rows written per table.
 
-    One statement a table, whatever the number of learners. Answers that are being recorded wait until the
-    transaction ends, so that none is half counted. `as_of` is the server's clock unless given;
-    `progress(done, total)` is called after each table.
+    Without `users`, every learner gets a summary as of now, and those with anything new since their last one
+    also their items, sessions, progress and awards: what nobody touched is still true as of its refreshed_at.
+    `everything` derives all of it again. One statement a table, whatever the number of learners. Answers that
+    are being recorded wait until the transaction ends, so that none is half counted. `as_of` is the server's
+    clock unless given; `progress(done, total)` is called after each table.
     """
     given: dict[str, Any] = {"users": None if users is None else list(users)}
-    connection.execute(
-        text(
-            f"SELECT count(*) FROM (SELECT FROM users WHERE {_LEARNERS.format('id')} ORDER BY id FOR NO KEY UPDATE) u"
-        ),
-        given,
-    )
+    connection.execute(_LOCK, given)
     # After the locks: whatever is recorded later has a later time.
     given["as_of"] = as_of or connection.scalar(text("SELECT clock_timestamp()"))
-    if users is None:
-        connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEMORY}'"))
+    stale = given if everything or users is not None else given | {"users": connection.execute(_STALE).scalar_one()}
     written = {}
     for number, derivation in enumerate(REGISTRY, start=1):
-        statement = write_statement(derivation, derivation.whole, always=derivation is SUMMARIES)
-        written[derivation.table] = connection.execute(text(statement), given).rowcount
+        chosen = given if derivation is SUMMARIES else stale
+        written[derivation.table] = _write(connection, derivation, chosen)
         if progress:
             progress(number, len(REGISTRY))
     return written
+
+
+def _write(connection: Connection, derivation: Derivation, given: Mapping[str, Any]) -> int:
+    if given["users"] == []:
+        return 0
+    statement = write_statement(derivation, derivation.whole, always=derivation is SUMMARIES)
+    with _planned_for(connection, given["users"]):
+        return connection.execute(text(statement), given).rowcount
+
+
+_LOCK = text(f"SELECT count(*) FROM (SELECT FROM users WHERE {_LEARNERS.format('id')} ORDER BY id FOR NO KEY UPDATE) u")
+# Content that values are counted against (published exercises, criteria, thresholds) makes everybody's stale; an
+# operation is dated by its start and may have committed minutes later.
+_STALE = text(
+    """
+    WITH content AS (
+      SELECT max(o.performed_at) AS changed_at FROM editorial.revisions r JOIN editorial.operations o ON o.id = r.operation_id
+      WHERE r.item_kind IN ('exercise', 'scenario', 'achievement', 'configuration'))
+    SELECT coalesce(array_agg(u.id), '{}') FROM users u LEFT JOIN user_progress_summary s ON s.user_id = u.id
+    WHERE s.refreshed_at IS NULL OR s.refreshed_at < (SELECT changed_at + interval '10 minutes' FROM content)
+       OR EXISTS (SELECT FROM practice_attempts a WHERE a.user_id = u.id AND a.recorded_at > s.refreshed_at)
+       OR EXISTS (SELECT FROM study_sessions t WHERE t.user_id = u.id AND t.completed_at > s.refreshed_at)
+    """
+)
+
+
+@contextmanager
+def _planned_for(connection: Connection, users: Sequence[UUID] | None) -> Iterator[None]:
+    """Hash joins over all answers for many learners, index look-ups for a few."""
+    if users is not None and len(users) <= _MANY:
+        yield
+        return
+    # The planner knows nothing of the rows of a CTE and would visit a million answers one by one.
+    settings = text("SELECT set_config('work_mem', :memory, true), set_config('enable_nestloop', :loops, true)")
+    before = connection.execute(text("SELECT current_setting('work_mem'), current_setting('enable_nestloop')")).one()
+    connection.execute(settings, {"memory": _WORK_MEMORY, "loops": "off"})
+    yield
+    connection.execute(settings, {"memory": before[0], "loops": before[1]})
 
 
 _ITEM = "SELECT id, user_id, CAST(:as_of AS timestamptz) AS as_of FROM practice_items WHERE id = :item"
@@ -540,7 +577,9 @@ def differences(
     found: list[Difference] = []
     given = {"users": None if users is None else list(users)}
     for derivation in tables:
-        for row in connection.execute(text(_check_statement(derivation)), given).mappings():
+        with _planned_for(connection, users):
+            rows = connection.execute(text(_check_statement(derivation)), given).mappings().all()
+        for row in rows:
             key = tuple(str(row[name]) for name in derivation.key)
             pairs = ((column, row[f"old_{column}"], row[f"new_{column}"]) for column in derivation.columns)
             found.extend(Difference(derivation.table, key, *pair) for pair in pairs if not _same(*pair[1:]))

@@ -14,6 +14,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from subjunctive_admin import derived
+from subjunctive_admin.content.store import Editing
 from subjunctive_admin.models import (
     Exercise,
     PracticeItem,
@@ -25,6 +26,8 @@ from subjunctive_admin.models import (
 )
 from subjunctive_admin.practice import local_day
 from subjunctive_admin.scheduling import FSRS_DECAY, power_forgetting
+from subjunctive_admin.structures import AchievementContent
+from subjunctive_admin.vocabulary import OperationKind
 from tests.builders import (
     make_achievement,
     make_attempt,
@@ -64,9 +67,11 @@ def attempt(session: Session, sitting: StudySession, user: User, at: datetime, *
     make_attempt(session, user_id=user.id, session_id=sitting.id, **(days | given))
 
 
-def refreshed(session: Session, as_of: datetime | None = LATER, users: list[UUID] | None = None) -> dict[str, int]:
+def refreshed(
+    session: Session, as_of: datetime | None = LATER, users: list[UUID] | None = None, *, everything: bool = True
+) -> dict[str, int]:
     session.flush()
-    written = derived.refresh(session.connection(), users, as_of=as_of)
+    written = derived.refresh(session.connection(), users, everything=everything, as_of=as_of)
     session.expire_all()
     return dict(written)
 
@@ -477,15 +482,64 @@ def test_a_refresh_counts_what_was_recorded_by_then(session: Session) -> None:
     assert differing(session) == []
 
 
-def test_refreshing_again_writes_only_what_changes_with_time(session: Session) -> None:
+def test_refreshing_everything_again_writes_only_what_changes_with_time(session: Session) -> None:
     award(session, "total_attempts", 10)
     user = make_user(session)
     item = make_item(session, user_id=user.id)
-    sat(session, user, NOON, 4, practice_item_id=item.id)
+    sat(session, user, NOON, 4, practice_item_id=item.id, **SCHEDULED)
     first, again = refreshed(session), refreshed(session, LATER + timedelta(days=1))
     assert first == dict.fromkeys((d.table for d in derived.REGISTRY), 1)
-    assert again == first | dict.fromkeys((d.table for d in derived.REGISTRY[:-1]), 0)
+    timeless = ("study_sessions", "user_progress", "user_achievements")
+    assert again == first | dict.fromkeys(timeless, 0)
     assert differing(session) == []
+
+
+def test_a_refresh_takes_those_with_something_new_and_everybodys_summary(session: Session) -> None:
+    award(session, "total_attempts", 10)
+    idle, busy = make_user(session), make_user(session)
+    sittings = {
+        user.id: sat(session, user, NOON, 2, practice_item_id=make_item(session, user_id=user.id).id, **SCHEDULED)
+        for user in (idle, busy)
+    }
+    refreshed(session, NOON + timedelta(days=1))
+    attempt(session, sittings[busy.id], busy, NOON + timedelta(days=2))
+    written = refreshed(session, NOON + timedelta(days=3), everything=False)
+    assert written == {
+        "practice_items": 1, "study_sessions": 1, "user_progress": 1, "user_achievements": 1, "user_progress_summary": 2,
+    }  # fmt: skip
+    assert [summary_of(session, user).total_attempts for user in (idle, busy)] == [2, 3]
+    assert [summary_of(session, user).current_streak for user in (idle, busy)] == [0, 1]
+    assert differing(session) == []
+
+
+@pytest.mark.parametrize("news", ["a closed session", "an edited criterion", "a new learner"])
+def test_whatever_a_value_is_counted_against_makes_it_stale(session: Session, news: str) -> None:
+    user = make_user(session)
+    sitting = sat(session, user, NOON, 2, closed=False)
+    as_of = datetime.now(UTC) + timedelta(days=1)
+    refreshed(session, as_of)
+    if news == "a closed session":
+        sitting.completed_at = as_of + timedelta(minutes=1)
+    elif news == "a new learner":
+        sat(session, make_user(session), NOON, 2)
+    else:
+        Editing(session, OperationKind.EDIT, actor="ana").publish(
+            AchievementContent.model_validate(
+                {
+                    "slug": "two", "name": "Two", "description": "Two answers", "category": "practice", "icon": "star",
+                    "points": 5, "criteria": {"metric": "total_attempts", "value": 2}, "tier": "gold",
+                }
+            )
+        )  # fmt: skip
+        session.execute(text("UPDATE editorial.operations SET performed_at = :at"), {"at": as_of})
+    assert refreshed(session, as_of + timedelta(days=1), everything=False) == {
+        "practice_items": 0,
+        "study_sessions": 0 if news == "an edited criterion" else 1,
+        "user_progress": 1 if news == "a new learner" else 0,
+        "user_achievements": 1 if news == "an edited criterion" else 0,
+        "user_progress_summary": 2 if news == "a new learner" else 1,
+    }
+    assert refreshed(session, as_of + timedelta(days=2), everything=False)["study_sessions"] == 0
 
 
 def test_one_learner_can_be_refreshed_alone(session: Session) -> None:
@@ -519,7 +573,6 @@ def test_a_value_that_is_not_what_it_follows_from_is_found_and_mended(
     refreshed(session, NOON + timedelta(hours=1))
     session.execute(text(change))
     assert [found[:2] for found in differing(session)] == [(table, column)]
-    session.execute(text("UPDATE practice_items SET refreshed_at = NULL"))
     refreshed(session, NOON + timedelta(hours=1))
     assert differing(session) == []
 
@@ -550,7 +603,7 @@ def test_the_number_of_statements_does_not_grow_with_the_learners(session: Sessi
         with statements(session) as checking:
             derived.differences(session.connection())
         counts.append((len(refreshing), len(checking)))
-    assert counts == [(8, 5), (8, 5)]
+    assert counts == [(11, 20), (11, 20)]
 
 
 def test_every_derived_column_is_registered_once() -> None:
