@@ -108,15 +108,13 @@ def closing_lines(outcome: DemoOutcome, settings: Settings) -> list[str]:
     found = f"{len(needing)} with a finding" if needing else "nothing needs you"
     index = outcome.index
     shown = index.relative_to(Path.cwd()) if index.is_relative_to(Path.cwd()) else index
-    notebooks = reports.list_notebooks()[0].path.parent
     # Under `uv run` the commands are on nobody's PATH but ours.
     run = "python -m uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
-    folder = notebooks.relative_to(Path.cwd()) if notebooks.is_relative_to(Path.cwd()) else notebooks
     return [
         f"  {len(outcome.runs)} reports: {found}.",
         "",
         f"  Read the reports    {shown}",
-        f"  Open the notebooks  {run}jupyter lab {folder}",
+        f"  Open the notebooks  {run}subjunctive-admin lab",
         f"  Ask again           {run}subjunctive-admin health",
         f"  Stop the server     {run}subjunctive-admin db stop",
         f"  Delete everything   stop it, then remove {settings.home}",

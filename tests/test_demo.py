@@ -65,7 +65,7 @@ def test_a_repeated_demo_changes_no_row_and_ignores_the_address_of_another_datab
     reading = [notebook.name for notebook in list_notebooks() if notebook.effect == "read"]
     assert len(steps) == 3 + len(reading) + 1
     assert re.search(r"Total +\d+\.\d s$", told.strip())
-    for said in (str(tmp_path / "out/index.html"), "jupyter lab", "subjunctive-admin db stop", str(home)):
+    for said in (str(tmp_path / "out/index.html"), "subjunctive-admin lab", "subjunctive-admin db stop", str(home)):
         assert said in printed
 
     whole = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))
