@@ -22,6 +22,7 @@ from subjunctive_admin import __version__, cli, seeding
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import SubjunctiveError
 from subjunctive_admin.models import User
+from tests.builders import make_attempt, make_user
 from tests.conftest import Cluster, close
 from tests.content.items import rows_of
 
@@ -142,7 +143,7 @@ def test_an_output_that_is_a_file_is_wrong_usage(run: Run, tmp_path: Path) -> No
     assert "is a file" in ran.err
 
 
-@pytest.mark.parametrize("group", [[], ["db"], ["user"], ["config"], ["report"]])
+@pytest.mark.parametrize("group", [[], ["db"], ["user"], ["config"], ["summaries"], ["report"]])
 def test_a_group_without_a_command_shows_its_help_as_wrong_usage(run: Run, group: list[str]) -> None:
     ran = run(*group)
     assert (ran.code, ran.out) == (64, "")
@@ -162,7 +163,19 @@ def test_an_unknown_check_is_wrong_usage_and_known_ones_are_listed(run: Run, see
 def test_help_and_version_are_data_and_0(run: Run) -> None:
     shown = run("--help")
     assert (shown.code, shown.err) == (0, "")
-    for command in ("demo", "db", "setup", "migrate", "seed", "health", "pool", "user", "config", "report"):
+    for command in (
+        "demo",
+        "db",
+        "setup",
+        "migrate",
+        "seed",
+        "health",
+        "pool",
+        "user",
+        "config",
+        "summaries",
+        "report",
+    ):
         assert f"\n  {command} " in shown.out
     assert run("--version") == Ran(0, f"{__version__}\n", "")
 
@@ -641,6 +654,28 @@ def test_a_terminal_without_letters_beyond_ascii_is_written_to_all_the_same(own_
     failing = ended(started("report", "run", "señal ✓", env=environment))
     assert failing.code == 64
     assert failing.err.startswith("There is no notebook 'se")
+
+
+# Summaries
+
+
+def test_refreshing_summaries_says_what_was_written(run: Run, own_seeded: Database) -> None:
+    with own_seeded.session(write=True) as session:
+        ana, _ = make_user(session, username="ana"), make_user(session, username="berta")
+        make_attempt(session, user_id=ana.id)
+    ran = run("summaries", "refresh", on=own_seeded)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[-1] == "user_progress_summary            2 rows written"
+    one = run("summaries", "refresh", "--learner", "Ana", "--json", on=own_seeded)
+    assert (one.code, json.loads(one.out)["user_progress_summary"]) == (0, 1)
+    every = run("summaries", "refresh", "--all", "--json", on=own_seeded)
+    assert json.loads(every.out)["user_achievements"] == 0
+
+
+def test_refreshing_the_summary_of_nobody_is_said_and_changes_nothing(run: Run, seeded: Database) -> None:
+    ran = run("summaries", "refresh", "--learner", "nobody", on=seeded)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("There is no user 'nobody'.")
 
 
 def test_without_a_passwd_entry_the_actor_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
