@@ -381,35 +381,29 @@ def heat_map(
         figure.add_scatter(
             x=x, y=[name] * len(x), text=line, mode="text", textfont={"size": 12, "color": inks}, hoverinfo="skip"
         )
-    for row, column in ((r, c) for r, line in enumerate(values) for c, value in enumerate(line) if value is None):
-        _hatch(figure, column, row)
+    empty = ((r, c) for r, line in enumerate(values) for c, value in enumerate(line) if value is None)
+    # All at once: plotly looks at every shape there is again for each that is added.
+    figure.update_layout(shapes=[shape for row, column in empty for shape in _hatching(column, row)])
     return figure.update_layout(height=48 * len(y) + 48, meta={"min_width": 84 * len(x) + 128})
 
 
-def _hatch(figure: go.Figure, column: int, row: int) -> None:
-    """Diagonal lines over one cell, below its label."""
+def _hatching(column: int, row: int) -> list[dict[str, Any]]:
+    """The frame of one cell and diagonal lines over it, below its label."""
     line = {"color": PALETTE["edge"], "width": 1, "dash": "solid"}
     left, right, top, bottom = column - 0.49, column + 0.49, row - 0.47, row + 0.47
-    figure.add_shape(type="rect", x0=left, x1=right, y0=top, y1=bottom, line=line, layer="below")
     steps, drop = 14, 0.35
+    path = ""
     for at in range(-4, steps + 4):
         start, end = at / steps, at / steps + drop
         first, last = max(start, 0.0), min(end, 1.0)
         if first < last:
-            ends = [
-                (left + part * (right - left), bottom + (part - start) / drop * (top - bottom))
-                for part in (first, last)
-            ]
-            figure.add_shape(
-                type="line",
-                x0=ends[0][0],
-                y0=ends[0][1],
-                x1=ends[1][0],
-                y1=ends[1][1],
-                line=line,
-                opacity=0.5,
-                layer="below",
-            )
+            for command, part in (("M", first), ("L", last)):
+                x, y = left + part * (right - left), bottom + (part - start) / drop * (top - bottom)
+                path += f"{command}{x:.4g},{y:.4g}"
+    return [
+        {"type": "rect", "x0": left, "x1": right, "y0": top, "y1": bottom, "line": line, "layer": "below"},
+        {"type": "path", "path": path, "line": line, "opacity": 0.5, "layer": "below"},
+    ]
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -1,0 +1,1 @@
+"""What learners' answers say: rates with their intervals, memory, progress. Import the module you need."""
