@@ -178,15 +178,17 @@ class Database:
             "connect_args": arguments,
         }
 
-    def _timeouts(self) -> dict[str, str]:
+    def _session_settings(self) -> dict[str, str]:
         return {
             "lock_timeout": f"{self.settings.lock_timeout * 1000:.0f}ms",
             "statement_timeout": f"{self.settings.statement_timeout * 1000:.0f}ms",
             "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
+            # Compiling a long statement takes seconds where running it takes milliseconds.
+            "jit": "off",
         }
 
     def _startup_options(self) -> list[str]:
-        return [f"-c {name}={value}" for name, value in {**self._timeouts(), "timezone": "UTC"}.items()]
+        return [f"-c {name}={value}" for name, value in {**self._session_settings(), "timezone": "UTC"}.items()]
 
     def _prepare(self, engine: Engine, monitor: PoolMonitor) -> None:
         event.listen(engine, "connect", _refuse_old_server)
@@ -194,7 +196,7 @@ class Database:
         if isinstance(engine.pool, MeasuredQueuePool | MeasuredAsyncQueuePool):
             engine.pool.monitor = monitor
         if self.settings.pooler == "transaction":
-            settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self._timeouts().items())
+            settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self._session_settings().items())
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(settings))
 
 
