@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import signal
@@ -341,6 +342,7 @@ def _traits(workspace: Path, port: int, browser: bool) -> dict[str, object]:
         "Application.log_level": "ERROR",
         "IdentityProvider.token": secrets.token_hex(24),
         "PasswordIdentityProvider.allow_password_change": False,
+        "LanguageServerManager.autodetect": False,  # which runs whatever npm is on the PATH
         "KernelSpecManager.allowed_kernelspecs": _KERNEL,
         "LabApp.default_url": f"/lab/tree/{FIRST}",
         "LabApp.news_url": None,
@@ -362,17 +364,18 @@ def _serve(traits: Mapping[str, object], announce: Callable[[str], None]) -> int
             starter_extension=LabApp.name,
             find_extensions=True,
         )
-    except (OSError, SystemExit) as error:
-        if isinstance(error, SystemExit) and error.code != 1:  # SIGTERM
+        _trust_the_suite(server.contents_manager.notary)
+        address = f"http://{HOST}:{server.port}/lab/tree/{FIRST}?token={traits['IdentityProvider.token']}"
+        server.io_loop.add_callback(announce, address)  # after it listens, which the loop does first
+        with _stopped_by_signals(server) as ended_by:
+            server.start()
+    except SystemExit as error:
+        if error.code != 1:  # SIGTERM; 1 is how the server says that it has no port
             raise
         raise CouldNotBegin(
             f"JupyterLab cannot listen on port {traits['ServerApp.port']} of {HOST}.",
             next_step="leave out --port, and a free one is taken",
         ) from error
-    _trust_the_suite(server.contents_manager.notary)
-    announce(f"http://{HOST}:{server.port}/lab/tree/{FIRST}?token={traits['IdentityProvider.token']}")
-    with _stopped_by_signals(server) as ended_by:
-        server.start()
     return ended_by[0] if ended_by else None
 
 
@@ -400,6 +403,8 @@ def _stopped_by_signals(server: Any) -> Iterator[list[int]]:
     def stop(number: int, _frame: object) -> None:
         restore()
         ended_by.append(number)
+        # What the loop leaves unfinished is no news to whoever ended it.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         server.stop(from_signal=True)
 
     for number in before:
