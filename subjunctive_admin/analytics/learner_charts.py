@@ -273,9 +273,9 @@ def recall_chart(recall: Recall, thresholds: Thresholds, window: Window) -> Char
         _add_recall(
             figure, bins, look, thresholds, name=tense_name(tense), shift=1 + 0.045 * (at - (len(series) - 1) / 2)
         )
-    label_series(figure)
     _recall_axes(figure, list(series.values()), thresholds)
     _rows_of_n(figure, series)
+    label_series(figure)
     return Chart(
         figure,
         title=_falling(series, thresholds),
@@ -314,12 +314,15 @@ def _add_recall(
     )
 
 
-def _recall_axes(figure: go.Figure, groups: Sequence[Sequence[RecallBin]], thresholds: Thresholds) -> None:
+def _recall_axes(
+    figure: go.Figure, groups: Sequence[Sequence[RecallBin]], thresholds: Thresholds, first: float = 0.9
+) -> None:
+    """Days on a logarithmic axis from `first`, per cent upwards, and the line that reviews aim at."""
     bins = [one for group in groups for one in group]
     last = max(one.start for one in bins)
     figure.update_xaxes(
         type="log",
-        range=[log10(0.9), log10(2.1 * last)],
+        range=[log10(first), log10(2.1 * last)],
         tickvals=[edge for edge in BIN_EDGES if edge <= 2 * last],
         title="days since the last answer to the item",
     )
@@ -438,7 +441,7 @@ def forgetting_chart(one: OneLearner, thresholds: Thresholds, window: Window) ->
     curve = judged_curve(one.reviews)
     figure = _figure()
     _add_recall(figure, bins, (PALETTE["c1"], "circle"), thresholds)
-    _recall_axes(figure, [bins], thresholds)
+    _recall_axes(figure, [bins], thresholds, first=0.5)
     if curve is not None and curve.beats_average:
         _add_curve(figure, curve, bins)
     figure.update_layout(height=290)
@@ -601,7 +604,7 @@ def scenario_chart(scenarios: Sequence[ScenarioProgress], learners: int) -> Char
         font={"size": 12, "color": PALETTE["ink"]},
     )  # fmt: skip
     figure.update_xaxes(title="learners", range=[0, learners], showgrid=False)
-    figure.update_layout(barmode="stack", height=100 + 36 * len(names), margin={"t": 28})
+    figure.update_layout(meta={"min_width": 440}, barmode="stack", height=100 + 36 * len(names), margin={"t": 28})
     best = max(scenarios, key=lambda scenario: (scenario.completed, scenario.begun))
     if best.completed:
         title = f"{best.title} is completed most often, by {number(best.completed)} of {_counted(learners, 'learner')}"
@@ -639,6 +642,7 @@ def due_chart(due: Sequence[DueDay], taken_at: str) -> Chart | Note:
         y=list(items.values()),
         text=[number(n) for n in items.values()],
         textposition="outside",
+        constraintext="none",
         marker={
             "color": [PALETTE["c2"] if at < 0 else PALETTE["c1" if at == heaviest else "edge"] for at in items],
             "pattern": {
@@ -647,9 +651,9 @@ def due_chart(due: Sequence[DueDay], taken_at: str) -> Chart | Note:
         },
         hovertemplate="%{x}: %{y} reviews<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(type="category", title="days from today")
+    figure.update_xaxes(type="category", title="days from today", tickangle=0)
     figure.update_yaxes(title="reviews", rangemode="tozero", nticks=6)
-    figure.update_layout(height=300, margin={"t": 24}, meta={"min_width": 560})
+    figure.update_layout(height=300, margin={"t": 24}, meta={"min_width": 840})
     when = {0: "today", 1: "tomorrow"}.get(heaviest, f"in {heaviest} days")
     waiting = items.get(-1, 0)
     return Chart(

@@ -342,8 +342,7 @@ def label_series(figure: go.Figure) -> None:
     """Write the name of each line behind its last point, in ink after its coloured marker; labels do not overlap."""
     named = [trace for trace in figure.data if trace.type == "scatter" and trace.name and len(trace.y)]
     ends = sorted(named, key=lambda trace: float(trace.y[-1]))
-    heights = [float(value) for trace in named for value in trace.y]
-    scale = ((figure.layout.height or _HEIGHT) - 60) / ((max(heights) - min(heights)) or 1) if named else 1
+    scale = _pixels_a_unit(figure, [float(value) for trace in named for value in trace.y])
     free = float("-inf")
     for trace in ends:
         place = float(trace.y[-1]) * scale
@@ -355,6 +354,13 @@ def label_series(figure: go.Figure) -> None:
             font={"size": 13, "color": PALETTE["ink"]},
         )  # fmt: skip
         _make_room(figure, "r", 40 + 8 * len(trace.name))
+
+
+def _pixels_a_unit(figure: go.Figure, heights: Sequence[float]) -> float:
+    """About how many pixels a unit of the y axis takes, given its range, else the values that stand on it."""
+    low, high = figure.layout.yaxis.range or (min(heights, default=0), max(heights, default=1))
+    below = max((figure.layout.margin.b or 0) - 8, 0)
+    return float(((figure.layout.height or _HEIGHT) - 60 - below) / ((high - low) or 1))
 
 
 def heat_map(

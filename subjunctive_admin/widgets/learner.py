@@ -94,12 +94,11 @@ class Explorer:
         return outputs_of(learner_view(self._shown, self._thresholds, self._window))
 
     def display_all(self) -> None:
-        """Display each output under a handle of its own, and the field below the heading."""
+        """Display the field, then each output under a handle of its own."""
         from IPython.display import display  # noqa: PLC0415 - only a notebook has it
 
-        for at, (data, metadata) in enumerate(self.outputs()):
-            if at == 1:
-                display(self.box)
+        display(self.box)
+        for data, metadata in self.outputs():
             handle = display(data, metadata=metadata, raw=True, display_id=True)
             if handle is not None:  # None where there is no notebook
                 self._handles.append(handle)
