@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import secrets
 import signal
@@ -403,8 +402,6 @@ def _stopped_by_signals(server: Any) -> Iterator[list[int]]:
     def stop(number: int, _frame: object) -> None:
         restore()
         ended_by.append(number)
-        # What the loop leaves unfinished is no news to whoever ended it.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         server.stop(from_signal=True)
 
     for number in before:

@@ -225,7 +225,7 @@ def test_one_signal_ends_the_server_and_its_kernels(start: Start, number: int, c
     lab.process.send_signal(number)
     assert lab.ended() == code
     assert left(children, 1) == []
-    assert lab.said.endswith(word)
+    assert word in lab.said  # a kernel that had just begun may say more
     assert "Traceback" not in lab.said
     assert list((lab.home / "jupyter" / "runtime").glob("jpserver-*")) == []
 
