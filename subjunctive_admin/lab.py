@@ -40,6 +40,7 @@ LOCK = ".subjunctive-admin.lock"
 FIRST = "00_start.ipynb"
 HOST = "127.0.0.1"
 _LOCK_SECONDS = 60.0
+_UNKNOWN, _UNREADABLE = "unknown", "unreadable"  # in place of a digest, and equal to none
 _KERNEL = "python3"
 _KERNEL_OPTIONS = ("--IPKernelApp.log_level=ERROR",)  # it warns of TCP at each start; only loopback is used
 # Written again at each start; what a person sets in JupyterLab is kept elsewhere and wins.
@@ -164,7 +165,7 @@ class _Workspace:
         elif entry and found == entry.written:
             self._copy(name, text, Change.UPDATED)
         elif not entry or shipped not in (entry.written, entry.offered):
-            self._offer(name, text, entry or _Entry(""))
+            self._offer(name, text, entry or _Entry(_UNKNOWN))
 
     def _copy(self, name: str, text: str, change: Change) -> None:
         write_atomically(self.folder / name, text)
@@ -199,14 +200,14 @@ class _Workspace:
             self.changed.append(Changed(name, Change.REMOVED if found == entry.written else Change.KEPT))
 
     def _digest(self, name: str) -> str | None:
-        """The digest of a file of the workspace, "" for what is there and no notebook, None for nothing."""
+        """The digest of a file of the workspace, `_UNREADABLE` for what is no notebook, None for nothing."""
         path = self.folder / name
         try:
             return notebook_digest(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return "" if path.is_symlink() else None
+            return _UNREADABLE if path.is_symlink() else None
         except (OSError, ValueError):
-            return ""
+            return _UNREADABLE
 
 
 def _read_manifest(path: Path) -> dict[str, _Entry]:

@@ -252,6 +252,16 @@ def test_a_copy_that_is_no_notebook_any_more_is_kept(begun: Suite, damage: str) 
     assert begun.text() == damage
 
 
+def test_a_damaged_copy_is_kept_also_when_the_manifest_is_gone(begun: Suite) -> None:
+    begun.write("half a note")
+    (begun.workspace / MANIFEST).unlink()
+    for _ in range(3):
+        begun.start()
+    (begun.source / A).unlink()
+    begun.start()
+    assert begun.text() == "half a note"
+
+
 # Notebooks that the suite no longer has.
 
 
@@ -341,6 +351,8 @@ def test_a_workspace_that_cannot_be_a_folder_is_refused_in_words(suite: Suite) -
 def test_a_folder_in_the_place_of_a_notebook_is_left_alone(suite: Suite) -> None:
     (suite.workspace / A).mkdir(parents=True)
     assert [(changed.name, changed.change) for changed in suite.start()] == [(A, Change.OFFERED), (B, Change.ADDED)]
+    assert suite.start() == []
+    assert (suite.workspace / A).is_dir()
 
 
 def test_a_start_that_never_ends_is_named_to_the_next(begun: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
