@@ -20,7 +20,7 @@ from subjunctive_admin.errors import UsageError
 from subjunctive_admin.vocabulary import ErrorKind, ExerciseType, Person, Tense, Tier
 
 DUE_DAYS = 14
-_WORK_MEMORY = "64MB"
+_WORK_MEMORY = "128MB"
 
 # What a Tally needs, over rows of one learner each that hold `n` and `hits`.
 _TALLY = (
@@ -329,11 +329,12 @@ def read_accuracy(connection: Connection, window: Window) -> FormAccuracy:
     )
 
 
-# The time since the last answer to the same item, which may lie before the window.
+# The time since the last answer to the same item, which may lie before the window. An item is one learner's;
+# naming both lets the sort follow the order in which most rows lie, which halves it.
 _GAPS = """
-    SELECT user_id, tense, practised_on, attempted_at, is_correct, stability_before,
+    SELECT user_id, tense, practised_on, attempted_at, is_correct{also},
            date_part('epoch', attempted_at - lag(attempted_at) OVER (
-               PARTITION BY practice_item_id ORDER BY attempted_at, id)) / 86400 AS elapsed_days
+               PARTITION BY user_id, practice_item_id ORDER BY attempted_at, id)) / 86400 AS elapsed_days
     FROM practice_attempts
     WHERE practice_item_id IS NOT NULL AND attempted_at < CAST(:last AS date) + 2"""
 
@@ -348,7 +349,7 @@ def read_recall(connection: Connection, window: Window) -> Recall:
             WITH reviews AS (
               SELECT user_id, tense, width_bucket(elapsed_days, CAST(:edges AS float8[])) AS bin, ln(elapsed_days) AS log_days,
                      is_correct
-              FROM ({_GAPS}) gaps WHERE elapsed_days >= 1 AND practised_on BETWEEN :first AND :last),
+              FROM ({_GAPS.format(also="")}) gaps WHERE elapsed_days >= 1 AND practised_on BETWEEN :first AND :last),
             per_learner AS (
               SELECT user_id, tense, bin, {_COUNTED}, sum(log_days) AS log_days
               FROM reviews GROUP BY GROUPING SETS ((user_id, tense, bin), (user_id)))
@@ -409,7 +410,7 @@ def read_learner(connection: Connection, window: Window, learner: Learner) -> On
     )
     reviews = connection.execute(
         text(f"""
-            SELECT elapsed_days, is_correct, stability_before FROM ({_GAPS} AND user_id = :user) gaps
+            SELECT elapsed_days, is_correct, stability_before FROM ({_GAPS.format(also=", stability_before")} AND user_id = :user) gaps
             WHERE elapsed_days >= 1 AND practised_on BETWEEN :first AND :last ORDER BY attempted_at"""),
         given,
     )
