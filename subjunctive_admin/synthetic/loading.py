@@ -1,0 +1,407 @@
+"""Synthetic learners into the database and out again: simulated in every core, loaded as one transaction."""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from subjunctive_admin import derived
+from subjunctive_admin.content.diagnosis import Question as Asked
+from subjunctive_admin.content.diagnosis import grade, without_accents
+from subjunctive_admin.db import Database
+from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, UsageError
+from subjunctive_admin.schema import read_state
+from subjunctive_admin.synthetic.population import (
+    DOMAIN,
+    PREFIX,
+    Award,
+    ExerciseTruth,
+    LearnerTruth,
+    Library,
+    Plan,
+    Question,
+    Reply,
+    Rows,
+    exercise_truth,
+    learner_truth,
+    lives,
+    quotas,
+)
+from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
+
+MOST_LEARNERS, MOST_ATTEMPTS = 99_999, 100_000_000
+_CHUNK = 25
+_SIMULATED = f"username LIKE '{PREFIX.replace('_', chr(92) + '_')}%' AND email LIKE '%@{DOMAIN}'"
+_HASH = "$argon2id$synthetic$nobody-signs-in-with-this"
+
+COLUMNS: Mapping[str, str] = {
+    "users": "id, username, email, created_at, timezone, daily_goal_minutes, bio, last_login, hashed_password",
+    "study_sessions": "id, user_id, session_type, started_at, started_on, daily_goal_minutes, completed_at,"
+    " achievements_unlocked",
+    "practice_items": "id, user_id, verb_id, tense, person, category, trigger_phrase, scheduler, current_interval,"
+    " ease_factor, repetitions, lapses, memory_stability, memory_difficulty, next_review_date, last_reviewed",
+    "practice_attempts": "id, user_id, session_id, practice_item_id, rating, interval_before, interval_after,"
+    " ease_before, ease_after, stability_before, stability_after, exercise_id, exercise_revision, verb_id, tense,"
+    " person, trigger_class, expected_answer, user_answer, verdict, is_correct, error_kind, produced_tense,"
+    " produced_person, response_time_ms, hints_used, confidence, attempted_at, recorded_at, practised_on",
+    "user_achievements": "id, user_id, achievement_id, unlocked_at",
+}
+"""The columns that are loaded, in the order of the simulated rows; all others follow from them."""
+_BARE = ("practice_attempts", "practice_items", "study_sessions")
+"""Tables loaded without indexes when they are empty, what refers to another first."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a simulation left: rows of the plan, and whether they were there already. Times in seconds."""
+
+    plan: Plan
+    sessions: int
+    items: int
+    existed: bool
+    seconds: float
+
+
+def ensure(
+    database: Database,
+    plan: Plan,
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Loaded:
+    """Have exactly the plan's synthetic learners in the database; a plan that is there already changes nothing.
+
+    One transaction: interrupted, nothing remains. `progress(done, total)` counts attempts. The plan's `until`
+    does not count when it is compared: what was simulated yesterday is still there. Raises `UsageError` for an
+    impossible plan, `CouldNotBegin` in production, `NotSetUp` without exercises, `Conflict` when other
+    synthetic learners are there.
+    """
+    started = time.monotonic()
+    _check_plan(plan)
+    with database.connection(write=True) as connection:
+        _refuse_production(connection)
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('synthetic learners'))"))
+        existed = _existing(connection, plan)
+        if existed is None:
+            library = read_library(connection)
+            _load(connection, plan, library, processes or os.cpu_count() or 1, progress)
+        sessions, items = (_count(connection, table) for table in ("study_sessions", "practice_items"))
+    if existed is None:
+        _analyze(database)
+    return Loaded(existed or plan, sessions, items, existed is not None, time.monotonic() - started)
+
+
+def remove(database: Database, *, progress: Callable[[int, int], None] | None = None) -> int:
+    """Delete the synthetic learners with everything of theirs, and nobody else; returns how many there were.
+
+    One transaction. Raises `CouldNotBegin` in production.
+    """
+    tables = (
+        "practice_attempts", "user_achievements", "user_progress", "user_progress_summary", "study_sessions",
+        "practice_items",
+    )  # fmt: skip
+    with database.connection(write=True) as connection:
+        _refuse_production(connection)
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        for number, table in enumerate(tables, start=1):
+            connection.execute(text(f"DELETE FROM {table} WHERE user_id IN (SELECT id FROM users WHERE {_SIMULATED})"))
+            if progress:
+                progress(number, len(tables) + 1)
+        removed: int = connection.execute(text(f"DELETE FROM users WHERE {_SIMULATED}")).rowcount
+    return removed
+
+
+def learner_truths(plan: Plan) -> list[LearnerTruth]:
+    """What is true of each learner of the plan; one row per learner, no database needed."""
+    return [learner_truth(plan, number) for number in range(1, plan.learners + 1)]
+
+
+def exercise_truths(database: Database, seed: int) -> list[ExerciseTruth]:
+    """What is true of each published exercise for that seed; one row per exercise."""
+    with database.connection() as connection:
+        rows = connection.execute(text("SELECT slug, tense FROM exercises WHERE status = 'published' ORDER BY slug"))
+        return [exercise_truth(seed, row.slug, Tense(row.tense)) for row in rows]
+
+
+def read_library(connection: Connection) -> Library:
+    """What the database offers to practise. Raises `NotSetUp` when no exercise is published."""
+    stored = {row.key: row.value for row in connection.execute(text("SELECT key, value FROM system_configuration"))}
+    achievements = connection.execute(
+        text("SELECT id, slug, criteria FROM achievements WHERE is_active ORDER BY slug")
+    ).all()
+    exercises = connection.execute(
+        text(
+            "SELECT e.*, v.verb_type, v.conjugations FROM exercises e JOIN spanish_verbs v ON v.id = e.verb_id"
+            " JOIN scenarios s ON s.id = e.scenario_id"
+            " WHERE e.status = 'published' ORDER BY s.position, s.slug, e.position, e.slug"
+        )
+    ).all()
+    if not exercises:
+        raise NotSetUp("There is no published exercise to practise.", next_step="subjunctive-admin seed")
+    filters = [row.criteria.get("filter", {}) for row in achievements]
+    return Library(
+        questions=tuple(_question(row, filters) for row in exercises),
+        awards=tuple(_award(row.id, row.slug, row.criteria) for row in achievements),
+        scheduler=stored.get("practice.scheduler", "fsrs"),
+        desired_retention=stored.get("practice.desired_retention", 0.9),
+        accent_only_counts=stored.get("practice.accent_only_counts_as_right", False),
+        fast_answer_ms=stored.get("practice.fast_answer_ms", 5000),
+        daily_new_items=stored.get("practice.daily_new_items", 10),
+        mastery_threshold=stored.get("practice.mastery_threshold", 0.8),
+    )
+
+
+def _award(key: int, slug: str, criteria: Mapping[str, Any]) -> Award:
+    limits = criteria.get("filter", {})
+    return Award(
+        id=key,
+        slug=slug,
+        metric=criteria["metric"],
+        op=criteria.get("op", ">="),
+        value=criteria["value"],
+        min_attempts=limits.get("min_attempts", 0),
+        max_ms=limits.get("max_ms", 5000),
+    )
+
+
+def _question(row: Any, filters: Sequence[Mapping[str, Any]]) -> Question:
+    features = {"tense": row.tense, "verb_type": row.verb_type, "trigger_class": row.trigger_class}
+    asked = Asked(
+        tuple(row.accepted_answers), Tense(row.tense), row.person and Person(row.person), row.conjugations
+    )
+    right = tuple(_reply(asked, answer) for answer in row.accepted_answers)
+    wrong: dict[ErrorKind, list[Reply]] = {}
+    for candidate in _candidates(asked, row.distractors):
+        reply = _reply(asked, candidate)
+        if reply.error_kind is not None:
+            wrong.setdefault(reply.error_kind, []).append(reply)
+    return Question(
+        id=row.id.hex,
+        slug=row.slug,
+        revision=row.revision,
+        scenario=row.scenario_id.hex,
+        verb_id=row.verb_id,
+        tense=Tense(row.tense),
+        person=row.person,
+        trigger_class=row.trigger_class,
+        trigger_phrase=row.trigger_phrase,
+        expected=row.correct_answer,
+        right=right,
+        wrong={kind: tuple(replies) for kind, replies in wrong.items()},
+        counts_for=tuple(
+            position
+            for position, limits in enumerate(filters)
+            if all(features[name] == wanted for name, wanted in limits.items() if name in features)
+        ),
+    )
+
+
+def _candidates(asked: Asked, distractors: Sequence[str]) -> Iterator[str]:
+    """What learners might write instead: other forms, the answer without its accents, slips of the keys."""
+    seen = set()
+    answer = asked.accepted_answers[0]
+    forms = (forms[0] for persons in asked.forms.values() for forms in persons.values() if forms)
+    middle = len(answer) // 2
+    slips = (answer[:-1], answer[:middle] + answer[middle + 1 :], answer[:middle] + answer[middle] + answer[middle:])
+    sentence = " " in answer and not any(answer in forms for p in asked.forms.values() for forms in p.values())
+    for candidate in (*distractors, *(() if sentence else forms), without_accents(answer), *slips):
+        if candidate.strip() and candidate not in seen:
+            seen.add(candidate)
+            yield candidate
+
+
+def _reply(asked: Asked, answer: str) -> Reply:
+    graded = grade(asked, answer)
+    return Reply(answer, graded.verdict, graded.error_kind, graded.produced_tense, graded.produced_person)
+
+
+def _check_plan(plan: Plan) -> None:
+    faults = (
+        (not 1 <= plan.learners <= MOST_LEARNERS, f"--learners is 1 to {MOST_LEARNERS:,}, not {plan.learners:,}"),
+        (plan.attempts < plan.learners, f"--attempts is at least one a learner, {plan.learners:,}, not {plan.attempts:,}"),
+        (plan.attempts > MOST_ATTEMPTS, f"--attempts is at most {MOST_ATTEMPTS:,}, not {plan.attempts:,}"),
+        (not 7 <= plan.days <= 3650, f"--days is 7 to 3,650, not {plan.days:,}"),
+        (plan.until > datetime.now(UTC), f"--until is not in the future, as {plan.until:%Y-%m-%d %H:%M} UTC is"),
+    )
+    for wrong, sentence in faults:
+        if wrong:
+            raise UsageError(f"{sentence}.", next_step="subjunctive-admin simulate --help")
+
+
+def _refuse_production(connection: Connection) -> None:
+    environment = read_state(connection).environment
+    if environment == "production":
+        raise CouldNotBegin(
+            "This database is marked production: no synthetic learners there.",
+            next_step="point SUBJUNCTIVE_DATABASE_URL at another database",
+        )
+
+
+def _existing(connection: Connection, plan: Plan) -> Plan | None:
+    """The plan that is loaded, when it is this one but for its end; None when there are no such learners."""
+    row = connection.execute(text(f"SELECT bio FROM users WHERE {_SIMULATED} ORDER BY username LIMIT 1")).one_or_none()
+    if row is None:
+        return None
+    bio = row.bio or ""
+    if not bio.startswith(plan.words.rpartition(" until ")[0] + " until "):
+        raise Conflict(
+            f"Other synthetic learners are there ({bio.removeprefix('synthetic: ') or 'of unknown origin'}).",
+            next_step="subjunctive-admin simulate --remove",
+        )
+    until = datetime.fromisoformat(bio.rpartition(" until ")[2])
+    return Plan(plan.learners, plan.attempts, plan.seed, until, plan.days)
+
+
+def _count(connection: Connection, table: str) -> int:
+    rows: int = connection.execute(
+        text(f"SELECT count(*) FROM {table} WHERE user_id IN (SELECT id FROM users WHERE {_SIMULATED})")
+    ).scalar_one()
+    return rows
+
+
+def _load(
+    connection: Connection,
+    plan: Plan,
+    library: Library,
+    processes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    # Long statements are meant here; whoever waits for the locks has a time limit of their own.
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    with _bare(connection):
+        done = 0
+        with _chunks(plan, library, processes) as chunks:
+            for attempts, texts in chunks:
+                for table, content in texts.items():
+                    _copy(connection, table, content)
+                done += attempts
+                if progress:
+                    progress(done, plan.attempts)
+        users = connection.execute(text(f"SELECT id FROM users WHERE {_SIMULATED}")).scalars().all()
+        everybody = connection.execute(text("SELECT count(*) FROM users")).scalar_one() == len(users)
+        derived.refresh(connection, None if everybody else [UUID(str(user)) for user in users], everything=True, as_of=None)
+
+
+def _copy(connection: Connection, table: str, content: bytes) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor().copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN WITH (FORMAT csv)") as copy:
+        copy.write(content)
+
+
+@contextmanager
+def _chunks(plan: Plan, library: Library, processes: int) -> Iterator[Iterator[tuple[int, dict[str, bytes]]]]:
+    """Attempts and CSV of each table, a few learners at a time and in their order, made in other processes."""
+    counts = quotas(plan)
+    tasks = [
+        (plan, library, range(first + 1, min(first + _CHUNK, plan.learners) + 1), counts[first : first + _CHUNK])
+        for first in range(0, plan.learners, _CHUNK)
+    ]
+    if processes == 1 or len(tasks) == 1:
+        yield map(_chunk, tasks)
+        return
+    # Spawned: a fork would share the connection to the database.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(processes, len(tasks)), context, initializer=_prepare_worker)
+    try:
+        yield executor.map(_chunk, tasks)
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """Ctrl-C is the parent's to handle; without a parent there is nothing left to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _chunk(task: tuple[Plan, Library, Sequence[int], Sequence[int]]) -> tuple[int, dict[str, bytes]]:
+    plan, library, numbers, counts = task
+    tables: dict[str, list[tuple[object, ...]]] = {table: [] for table in COLUMNS}
+    for rows in lives(plan, library, numbers, counts):
+        for table, some in _by_table(rows).items():
+            tables[table].extend(some)
+    return sum(counts), {table: _csv(rows) for table, rows in tables.items()}
+
+
+def _by_table(rows: Rows) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        "users": [(*user, _HASH) for user in rows.users],
+        "study_sessions": rows.sessions,
+        "practice_items": rows.items,
+        "practice_attempts": rows.attempts,
+        "user_achievements": rows.awards,
+    }
+
+
+def _csv(rows: Sequence[tuple[object, ...]]) -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode()
+
+
+@contextmanager
+def _bare(connection: Connection) -> Iterator[None]:
+    """Empty tables without their indexes and foreign keys for the duration, then exactly as they were.
+
+    Four indexes and the foreign keys make a load five times slower. Tables that hold a row keep everything.
+    """
+    empty = [t for t in _BARE if not connection.execute(text(f"SELECT EXISTS (SELECT FROM {t})")).scalar_one()]
+    # A unique constraint can only go once no foreign key of another table needs it.
+    whole = len(empty) == len(_BARE)
+    dropped = _definitions(connection, _BARE) if whole else []
+    for name, table, _, constraint in dropped:
+        gone = f"ALTER TABLE {table} DROP CONSTRAINT {name}" if constraint else f"DROP INDEX {name}"
+        connection.execute(text(gone))
+    yield
+    connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
+    for name, table, definition, constraint in reversed(dropped):
+        connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}" if constraint else definition))
+
+
+def _definitions(connection: Connection, tables: Sequence[str]) -> list[tuple[str, str, str, bool]]:
+    """Name, table, definition and whether it is a constraint: foreign keys first, then unique ones, then indexes."""
+    constraints = connection.execute(
+        text(
+            "SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid), true FROM pg_constraint"
+            " WHERE conrelid = ANY(CAST(:tables AS regclass[])) AND contype IN ('f', 'u')"
+            " ORDER BY contype, conrelid::regclass::text, conname"
+        ),
+        {"tables": list(tables)},
+    )
+    indexes = connection.execute(
+        text(
+            "SELECT i.indexrelid::regclass::text, i.indrelid::regclass::text, pg_get_indexdef(i.indexrelid), false"
+            " FROM pg_index i WHERE i.indrelid = ANY(CAST(:tables AS regclass[]))"
+            " AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) ORDER BY 1"
+        ),
+        {"tables": list(tables)},
+    )
+    return [tuple(row) for found in (constraints, indexes) for row in found]  # type: ignore[misc]
+
+
+def _analyze(database: Database) -> None:
+    """Statistics for the planner; autovacuum would bring them a minute later."""
+    with database.connection(write=True) as connection:
+        connection.execute(text("ANALYZE users, " + ", ".join(COLUMNS)))
