@@ -168,7 +168,7 @@ def _read_settings(connection: Connection, now: datetime) -> dict[str, dict[str 
             SELECT what, value, count(*)
             FROM ({_ACCOUNTS}) accounts
             CROSS JOIN LATERAL (VALUES ('zone', timezone::text), ('language', language_preference::text),
-                                       ('goal', daily_goal_minutes::text), ('idle', greatest(idle, 0)::text)) s (what, value)
+                                       ('goal', daily_goal_minutes::text), ('idle', CASE WHEN idle < 0 THEN '0' ELSE idle::text END)) s (what, value)
             WHERE is_active GROUP BY what, value ORDER BY what, count(*) DESC, value"""),
         {"now": now},
     )

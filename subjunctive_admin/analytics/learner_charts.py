@@ -151,7 +151,8 @@ def _daily(days: Sequence[date], values: Sequence[int], noun: str, strong: int |
         marker={"color": colours},
         hovertemplate=f"%{{x|%a %-d %b %Y}}: %{{y}} {noun}<extra></extra>",
     )
-    figure.update_yaxes(title=noun, rangemode="tozero", nticks=5)
+    # Half a learner is no tick.
+    figure.update_yaxes(title=noun, rangemode="tozero", **({"dtick": 1} if max(values) <= 5 else {"nticks": 5}))
     figure.update_xaxes(nticks=6)
     return figure.update_layout(height=250, bargap=0.2 if len(values) > 20 else 0.4)
 

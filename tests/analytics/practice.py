@@ -26,7 +26,7 @@ class School:
         self._sittings: dict[tuple[Any, Any], StudySession] = {}
 
     def learner(self, username: str, **given: Any) -> User:
-        return make_user(self.session, username=username, email=f"{username}@example.org", **given)
+        return make_user(self.session, **{"username": username, "email": f"{username}@example.org", **given})
 
     def exercise(self, tense: Tense = Tense.PRESENT_SUBJUNCTIVE, person: Person | None = Person.YO) -> Exercise:
         if (tense, person) not in self._exercises:

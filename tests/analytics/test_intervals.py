@@ -25,7 +25,7 @@ COUNTS = st.lists(
 )
 def test_the_interval_is_the_published_one(hits: int, n: int, low: float, high: float) -> None:
     found = wilson(hits, n)
-    assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    assert [found.low, found.high] == pytest.approx([low, high], abs=5e-5)
 
 
 def test_half_widths_are_those_that_the_thresholds_rest_on() -> None:

@@ -183,6 +183,18 @@ def test_lines_are_named_behind_their_ends_without_overlap() -> None:
     assert "color:var(--c1)" in figure_script(Chart(figure, "T").json())
 
 
+def test_names_of_lines_keep_apart_by_the_range_of_the_axis() -> None:
+    figure = go.Figure(layout={"height": 400, "margin": {"b": 120}})
+    for name, end in (("one", 84), ("two", 85.5)):
+        figure.add_scatter(x=[1, 2], y=[85, end], name=name, line_color=PALETTE["c1"])
+    figure.update_yaxes(range=[60, 101])
+    label_series(figure)
+    # 228 pixels for 41 units: a unit and a half are 8 pixels, and 18 are needed.
+    shifts = {note.text.split("> ")[1]: note.yshift for note in figure.layout.annotations}
+    assert shifts["one"] == 0
+    assert shifts["two"] == pytest.approx(18 - 1.5 * 228 / 41)
+
+
 def test_a_figure_without_named_lines_gets_no_labels() -> None:
     figure = bars()
     label_series(figure)

@@ -31,7 +31,7 @@ from subjunctive_admin.look import (
     use_style,
 )
 from subjunctive_admin.look.fragments import Fragment
-from subjunctive_admin.look.markup import duration, icon, moment, number, plain, rich, written
+from subjunctive_admin.look.markup import duration, icon, moment, number, per_cent, plain, rich, written
 from subjunctive_admin.vocabulary import Status
 
 ATTACK = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
@@ -220,6 +220,10 @@ def test_values_are_written_the_house_way(value: object, text: str) -> None:
 )
 def test_a_time_span_has_at_most_two_units(seconds: float, text: str) -> None:
     assert duration(dt.timedelta(seconds=seconds)) == text
+
+
+def test_a_share_is_written_in_per_cent_that_do_not_part_from_their_sign() -> None:
+    assert [per_cent(0.754), per_cent(0.754, 1), per_cent(1)] == ["75\u202f%", "75.4\u202f%", "100\u202f%"]
 
 
 def test_a_moment_can_name_its_weekday_and_a_number_its_decimals() -> None:
