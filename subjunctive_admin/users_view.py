@@ -287,7 +287,7 @@ def users_view(found: Accounts) -> list[Any]:
     shown.append(Section("Who comes, and who stays away", "Activity is an answer or a sign-in."))
     shown += [_sign_up_chart(found), _idle_chart(found)]
     shown.append(Section("What they have set", "Open accounts only."))
-    shown += [_bars(found.zones, "zone", "Most accounts live in"), _goal_chart(found), _language_table(found)]
+    shown += [_bars(found.zones, "zone"), _goal_chart(found), _language_table(found)]
     return shown
 
 
@@ -373,7 +373,8 @@ def _goal_chart(found: Accounts) -> Chart:
     figure.update_xaxes(title="daily goal, minutes")
     return Chart(
         figure,
-        title=f"The usual daily goal is {usual}{NARROW}min, of {_accounts(goals.get(usual, 0))}",
+        title=f"The most frequent daily goal is {usual}{NARROW}min: {number(goals.get(usual, 0))} of "
+        f"{_accounts(sum(goals.values()))}",
         subtitle="Open accounts by the daily goal they have set.",
         note=f"n = {_accounts(sum(goals.values()))}.",
         frame=Table(["Goal, min", Column("Accounts")], list(goals.items())),
@@ -402,7 +403,7 @@ def _counted_bars(counts: Mapping[str, int], *, strong: set[str], noun: str) -> 
     return figure.update_layout(height=270, margin={"t": 24})
 
 
-def _bars(counts: Mapping[str, int], noun: str, finding: str) -> Chart:
+def _bars(counts: Mapping[str, int], noun: str) -> Chart:
     """Horizontal bars of the most frequent values, the rest as one."""
     import plotly.graph_objects as go  # noqa: PLC0415
 
@@ -427,7 +428,7 @@ def _bars(counts: Mapping[str, int], noun: str, finding: str) -> Chart:
     figure.update_layout(height=max(84 + 30 * len(shown), 270), margin={"r": 40})
     return Chart(
         figure,
-        title=f"{finding} {first}: {number(shown[first])} of {number(sum(counts.values()))}",
+        title=f"The most frequent {noun} is {first}: {number(shown[first])} of {_accounts(sum(counts.values()))}",
         subtitle=f"Open accounts by time {noun}, the most frequent first.",
         note=f"n = {_accounts(sum(counts.values()))} in {len(counts)} {noun}{'' if len(counts) == 1 else 's'}. "
         "A learner's days follow the zone that was set when they practised.",

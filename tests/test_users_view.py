@@ -183,8 +183,8 @@ def test_the_page_shows_figures_charts_and_no_address(database: Database, accoun
     assert [one.title.replace("\u202f", " ") for one in charts] == [
         "13 accounts were created in 26 weeks, 12 of them this week",
         "0 accounts are at risk, 0 dormant",
-        "Most accounts live in Europe/Madrid: 2 of 13",
-        "The usual daily goal is 30 min, of 13 accounts",
+        "The most frequent zone is Europe/Madrid: 2 of 13 accounts",
+        "The most frequent daily goal is 30 min: 13 of 13 accounts",
     ]
     assert list(charts[2].figure.data[0].y)[-1] == "2 others"
     assert len(next(one for one in page if isinstance(one, KeyFigures)).figures) == 5
