@@ -55,6 +55,9 @@ for _name, _commands in (
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
+Learners = Annotated[int, typer.Option("--learners", metavar="N", help="How many synthetic learners.")]
+Attempts = Annotated[int, typer.Option("--attempts", metavar="N", help="How many answers they give in all.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same learners.")]
 
 
 class _Terminated(SystemExit):
@@ -150,12 +153,17 @@ def _actor() -> str:
 
 @app.command()
 def demo(
+    learners: Learners = 300,
+    attempts: Attempts = 60_000,
+    seed: Seed = 1,
     out: Out = Path("subjunctive-demo"),
 ) -> None:
-    """Start the embedded PostgreSQL, migrate, seed, and run every reading notebook into one folder."""
+    """Start the embedded PostgreSQL, migrate, seed, simulate learners, run every reading notebook into one folder."""
     from subjunctive_admin.demo import closing_lines, run_demo  # noqa: PLC0415
     from subjunctive_admin.settings import load_settings  # noqa: PLC0415
+    from subjunctive_admin.synthetic.loading import check_plan, plan_until  # noqa: PLC0415
 
+    plan = check_plan(plan_until(None, learners, attempts, seed)) if learners else None
     narrator = Narrator()
     narrator.say("Subjunctive Admin demo")
     narrator.say()
@@ -163,7 +171,7 @@ def demo(
     if not settings.uses_embedded:
         narrator.say("  SUBJUNCTIVE_DATABASE_URL is ignored: the demo uses the embedded server.")
         settings = load_settings(database_url=None)
-    outcome = run_demo(settings, out.absolute(), narrator)
+    outcome = run_demo(settings, out.absolute(), narrator, plan)
     narrator.say()
     _print("\n".join(closing_lines(outcome, settings)))
     for run in outcome.failed:
@@ -460,6 +468,37 @@ def config_list(as_json: AsJson = False) -> None:
         return
     for entry in entries:
         _print(f"{entry['name']:<40} {json.dumps(entry['value'], ensure_ascii=False)}")
+
+
+@app.command()
+def simulate(
+    learners: Learners = 300,
+    attempts: Attempts = 60_000,
+    seed: Seed = 1,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last day, YYYY-MM-DD, up to its end in UTC; without it, now.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write what is true of them, as JSON.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the synthetic learners instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add reproducible synthetic learners (sim_...@example.invalid); never in production."""
+    from subjunctive_admin.synthetic import loading as synthetic  # noqa: PLC0415
+
+    narrator = Narrator()
+    if remove:
+        with _set_up_database("simulate") as database:
+            removed = synthetic.remove(database, progress=narrator.counter("Remove"))
+        _print_json({"removed": removed}) if as_json else _print(f"{removed:,} synthetic learners removed.")
+        return
+    plan = synthetic.check_plan(synthetic.plan_until(until, learners, attempts, seed))
+    with _set_up_database("simulate") as database:
+        loaded = synthetic.ensure(database, plan, progress=narrator.counter("Simulate, answer"))
+        if truth:
+            synthetic.write_truth(database, loaded.plan, truth)
+    _print_json(loaded.as_dict()) if as_json else _print(loaded.sentence)
 
 
 @summaries.command("refresh")

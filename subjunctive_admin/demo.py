@@ -12,10 +12,12 @@ from filelock import FileLock, Timeout
 from subjunctive_admin import reports, schema, seeding
 from subjunctive_admin.db import Database, open_database
 from subjunctive_admin.embedded import EmbeddedServer
-from subjunctive_admin.errors import SettingsError
+from subjunctive_admin.errors import Conflict, SettingsError
 from subjunctive_admin.models import TWELVE_TABLES, Base
 from subjunctive_admin.narration import Narrator
 from subjunctive_admin.settings import Settings
+from subjunctive_admin.synthetic.loading import ensure
+from subjunctive_admin.synthetic.population import Plan
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, ItemKind, Status
 
 
@@ -32,9 +34,10 @@ class DemoOutcome:
         return tuple(run for run in self.runs if run.error is not None)
 
 
-def run_demo(settings: Settings, out: Path, narrator: Narrator) -> DemoOutcome:
-    """Start, migrate, seed, report. Safe to repeat: what is there is kept, and no row changes.
+def run_demo(settings: Settings, out: Path, narrator: Narrator, plan: Plan | None = None) -> DemoOutcome:
+    """Start, migrate, seed, simulate the plan's learners, report; without a plan, nobody is simulated.
 
+    Safe to repeat: what is there is kept, and no row changes.
     Raises what its steps raise; a second demo at the same time waits for the first.
     """
     started = time.monotonic()
@@ -46,7 +49,7 @@ def run_demo(settings: Settings, out: Path, narrator: Narrator) -> DemoOutcome:
         narrator.say("  Another demo is running on this computer; waiting for it.")
         lock.acquire()
     try:
-        database = _prepare(settings, narrator)
+        database = _prepare(settings, narrator, plan)
         runs = _report(database, settings, out, narrator)
     finally:
         lock.release()
@@ -65,7 +68,7 @@ def _refuse_unwritable(home: Path) -> None:
         ) from error
 
 
-def _prepare(settings: Settings, narrator: Narrator) -> Database:
+def _prepare(settings: Settings, narrator: Narrator, plan: Plan | None) -> Database:
     with narrator.step("Start the embedded PostgreSQL") as step:
         database = open_database(settings, purpose="demo")
         version = EmbeddedServer(settings.home, major=settings.embedded_major).status().version
@@ -82,7 +85,20 @@ def _prepare(settings: Settings, narrator: Narrator) -> Database:
         step.detail = f"{count[ItemKind.VERB]} verbs, {count[ItemKind.EXERCISE]} exercises"
         if kept:
             step.status, step.detail = Status.INFO, f"{step.detail}, {kept} kept as edited"
+    if plan is not None:
+        _simulate(database, plan, narrator)
     return database
+
+
+def _simulate(database: Database, plan: Plan, narrator: Narrator) -> None:
+    with narrator.step("Simulate learners") as step:
+        try:
+            loaded = ensure(database, plan, progress=narrator.counter("Simulate, answer"))
+        except Conflict:
+            # Somebody's own simulation: it is as good to look at, and theirs to remove.
+            step.status, step.detail = Status.INFO, "others are there, and kept"
+        else:
+            step.detail = f"{loaded.plan.learners:,} learners, {loaded.plan.attempts:,} answers"
 
 
 def _report(database: Database, settings: Settings, out: Path, narrator: Narrator) -> list[reports.ReportRun]:

@@ -170,16 +170,20 @@ SESSIONS = Derivation(
                  array_agg(concept ORDER BY concept) FILTER (WHERE n >= {ENOUGH} AND share < {WEAK_BELOW}) AS weak
           FROM concepts GROUP BY id),
         closed AS (
-          SELECT s.*, t.day FROM scope s JOIN totals t USING (id) WHERE s.completed_at IS NOT NULL),
-        parts AS (
-          SELECT c.id, c.daily_goal_minutes, {_SECONDS.format("a.attempted_at", "o.started_at")} AS seconds
-          FROM closed c
-          JOIN study_sessions o
-            ON o.user_id = c.user_id AND o.started_on = c.started_on AND o.started_at <= c.started_at
-          JOIN practice_attempts a ON a.session_id = o.id AND a.recorded_at <= c.as_of
-          GROUP BY c.id, c.daily_goal_minutes, o.id, o.started_at),
+          SELECT s.*, t.day, t.seconds FROM scope s JOIN totals t USING (id) WHERE s.completed_at IS NOT NULL),
+        earlier AS (
+          SELECT id, sum(seconds) AS seconds
+          FROM (SELECT c.id, {_SECONDS.format("a.attempted_at", "o.started_at")} AS seconds
+                FROM closed c
+                JOIN study_sessions o
+                  ON o.user_id = c.user_id AND o.started_on = c.started_on AND o.started_at <= c.started_at
+                 AND o.id <> c.id
+                JOIN practice_attempts a ON a.session_id = o.id AND a.recorded_at <= c.as_of
+                GROUP BY c.id, o.id, o.started_at) p
+          GROUP BY id),
         goals AS (
-          SELECT id, sum(seconds) >= 60 * min(daily_goal_minutes) AS met FROM parts GROUP BY id),
+          SELECT c.id, c.seconds + coalesce(e.seconds, 0) >= 60 * c.daily_goal_minutes AS met
+          FROM closed c LEFT JOIN earlier e USING (id)),
         days AS MATERIALIZED (
           SELECT user_id, practised_on AS day, min(recorded_at) AS known_at FROM practice_attempts
           WHERE user_id IN (SELECT user_id FROM closed) GROUP BY user_id, practised_on),

@@ -8,7 +8,7 @@ deterministic: an application that wants to spread a day's load does so when it 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import cache
@@ -173,9 +173,9 @@ class Fsrs:
         before = _card(memory, at)
         card, _ = self._scheduler.review_card(before, fsrs.Rating(int(rating)), at)
         lapsed = before.state is fsrs.State.Review and rating is Rating.AGAIN
-        return replace(
-            memory,
+        return Memory(
             interval=(card.due - at).days,
+            ease=memory.ease,
             repetitions=0 if rating is Rating.AGAIN else memory.repetitions + 1,
             lapses=memory.lapses + lapsed,
             stability=card.stability,

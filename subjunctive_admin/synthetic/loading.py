@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import multiprocessing
+import json
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +19,7 @@ from subjunctive_admin import derived
 from subjunctive_admin.content.diagnosis import Question as Asked
 from subjunctive_admin.content.diagnosis import grade, without_accents
 from subjunctive_admin.db import Database
-from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, UsageError
+from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, SettingsError, UsageError
 from subjunctive_admin.schema import read_state
 from subjunctive_admin.synthetic.population import (
     DOMAIN,
@@ -35,45 +31,38 @@ from subjunctive_admin.synthetic.population import (
     Plan,
     Question,
     Reply,
-    Rows,
     exercise_truth,
     learner_truth,
-    lives,
-    quotas,
 )
-from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
+from subjunctive_admin.synthetic.workers import COLUMNS, chunks_of
+from subjunctive_admin.vocabulary import ErrorKind, Person, Tense
 
 MOST_LEARNERS, MOST_ATTEMPTS = 99_999, 100_000_000
-_CHUNK = 25
 _SIMULATED = f"username LIKE '{PREFIX.replace('_', chr(92) + '_')}%' AND email LIKE '%@{DOMAIN}'"
-_HASH = "$argon2id$synthetic$nobody-signs-in-with-this"
 
-COLUMNS: Mapping[str, str] = {
-    "users": "id, username, email, created_at, timezone, daily_goal_minutes, bio, last_login, hashed_password",
-    "study_sessions": "id, user_id, session_type, started_at, started_on, daily_goal_minutes, completed_at,"
-    " achievements_unlocked",
-    "practice_items": "id, user_id, verb_id, tense, person, category, trigger_phrase, scheduler, current_interval,"
-    " ease_factor, repetitions, lapses, memory_stability, memory_difficulty, next_review_date, last_reviewed",
-    "practice_attempts": "id, user_id, session_id, practice_item_id, rating, interval_before, interval_after,"
-    " ease_before, ease_after, stability_before, stability_after, exercise_id, exercise_revision, verb_id, tense,"
-    " person, trigger_class, expected_answer, user_answer, verdict, is_correct, error_kind, produced_tense,"
-    " produced_person, response_time_ms, hints_used, confidence, attempted_at, recorded_at, practised_on",
-    "user_achievements": "id, user_id, achievement_id, unlocked_at",
-}
-"""The columns that are loaded, in the order of the simulated rows; all others follow from them."""
 _BARE = ("practice_attempts", "practice_items", "study_sessions")
 """Tables loaded without indexes when they are empty, what refers to another first."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a simulation left: rows of the plan, and whether they were there already. Times in seconds."""
+    """What a simulation left, and whether it was there already."""
 
     plan: Plan
     sessions: int
     items: int
     existed: bool
     seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """What is true now."""
+        left = f"{self.plan.learners:,} learners with {self.plan.attempts:,} answers in {self.sessions:,} sessions"
+        return f"{left} are there already." if self.existed else f"{left}, in {self.seconds:.1f} s."
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        return {**asdict(self), "plan": {**asdict(self.plan), "until": self.plan.until.isoformat()}}
 
 
 def ensure(
@@ -91,7 +80,7 @@ def ensure(
     synthetic learners are there.
     """
     started = time.monotonic()
-    _check_plan(plan)
+    check_plan(plan)
     with database.connection(write=True) as connection:
         _refuse_production(connection)
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('synthetic learners'))"))
@@ -100,8 +89,6 @@ def ensure(
             library = read_library(connection)
             _load(connection, plan, library, processes or os.cpu_count() or 1, progress)
         sessions, items = (_count(connection, table) for table in ("study_sessions", "practice_items"))
-    if existed is None:
-        _analyze(database)
     return Loaded(existed or plan, sessions, items, existed is not None, time.monotonic() - started)
 
 
@@ -180,9 +167,7 @@ def _award(key: int, slug: str, criteria: Mapping[str, Any]) -> Award:
 
 def _question(row: Any, filters: Sequence[Mapping[str, Any]]) -> Question:
     features = {"tense": row.tense, "verb_type": row.verb_type, "trigger_class": row.trigger_class}
-    asked = Asked(
-        tuple(row.accepted_answers), Tense(row.tense), row.person and Person(row.person), row.conjugations
-    )
+    asked = Asked(tuple(row.accepted_answers), Tense(row.tense), row.person and Person(row.person), row.conjugations)
     right = tuple(_reply(asked, answer) for answer in row.accepted_answers)
     wrong: dict[ErrorKind, list[Reply]] = {}
     for candidate in _candidates(asked, row.distractors):
@@ -229,17 +214,49 @@ def _reply(asked: Asked, answer: str) -> Reply:
     return Reply(answer, graded.verdict, graded.error_kind, graded.produced_tense, graded.produced_person)
 
 
-def _check_plan(plan: Plan) -> None:
+def plan_until(day: str | None, learners: int, attempts: int, seed: int) -> Plan:
+    """A plan up to the end of a day in UTC, or up to this minute; raises `UsageError` for what is no day."""
+    if day is None:
+        return Plan(learners, attempts, seed, datetime.now(UTC).replace(second=0, microsecond=0))
+    try:
+        until = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise UsageError(f"--until is a day such as 2026-10-31, not {day!r}.") from None
+    return Plan(learners, attempts, seed, until)
+
+
+def check_plan(plan: Plan) -> Plan:
+    """The plan itself; raises `UsageError` for one that cannot be."""
     faults = (
         (not 1 <= plan.learners <= MOST_LEARNERS, f"--learners is 1 to {MOST_LEARNERS:,}, not {plan.learners:,}"),
-        (plan.attempts < plan.learners, f"--attempts is at least one a learner, {plan.learners:,}, not {plan.attempts:,}"),
-        (plan.attempts > MOST_ATTEMPTS, f"--attempts is at most {MOST_ATTEMPTS:,}, not {plan.attempts:,}"),
-        (not 7 <= plan.days <= 3650, f"--days is 7 to 3,650, not {plan.days:,}"),
-        (plan.until > datetime.now(UTC), f"--until is not in the future, as {plan.until:%Y-%m-%d %H:%M} UTC is"),
+        (
+            not plan.learners <= plan.attempts <= MOST_ATTEMPTS,
+            f"--attempts is {plan.learners:,} (one a learner) to {MOST_ATTEMPTS:,}, not {plan.attempts:,}",
+        ),
+        (not 7 <= plan.days <= 3650, f"a plan has 7 to 3,650 days, not {plan.days:,}"),
+        (plan.until.year < 2000, f"--until is 2000 or later, not {plan.until.year}"),
+        (
+            plan.until > datetime.now(UTC),
+            f"--until is over by now, unlike {plan.until - timedelta(seconds=1):%Y-%m-%d} in UTC",
+        ),
     )
     for wrong, sentence in faults:
         if wrong:
             raise UsageError(f"{sentence}.", next_step="subjunctive-admin simulate --help")
+    return plan
+
+
+def write_truth(database: Database, plan: Plan, path: Path) -> None:
+    """Write `{plan, learners, exercises}` as JSON; raises `SettingsError` when the file cannot be written."""
+    truth = {
+        "plan": {**asdict(plan), "until": plan.until.isoformat()},
+        "learners": [asdict(learner) for learner in learner_truths(plan)],
+        "exercises": [asdict(exercise) for exercise in exercise_truths(database, plan.seed)],
+    }
+    try:
+        path.write_text(json.dumps(truth, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.", next_step="give another file") from error
 
 
 def _refuse_production(connection: Connection) -> None:
@@ -284,16 +301,20 @@ def _load(
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     with _bare(connection):
         done = 0
-        with _chunks(plan, library, processes) as chunks:
+        with chunks_of(plan, library, processes) as chunks:
             for attempts, texts in chunks:
                 for table, content in texts.items():
                     _copy(connection, table, content)
                 done += attempts
                 if progress:
                     progress(done, plan.attempts)
+        # Now, not after the commit: deriving a million answers is planned by it.
+        connection.execute(text(f"ANALYZE {', '.join(COLUMNS)}"))
         users = connection.execute(text(f"SELECT id FROM users WHERE {_SIMULATED}")).scalars().all()
         everybody = connection.execute(text("SELECT count(*) FROM users")).scalar_one() == len(users)
-        derived.refresh(connection, None if everybody else [UUID(str(user)) for user in users], everything=True, as_of=None)
+        derived.refresh(
+            connection, None if everybody else [UUID(str(user)) for user in users], everything=True, as_of=None
+        )
 
 
 def _copy(connection: Connection, table: str, content: bytes) -> None:
@@ -301,64 +322,6 @@ def _copy(connection: Connection, table: str, content: bytes) -> None:
     assert driver is not None
     with driver.cursor().copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN WITH (FORMAT csv)") as copy:
         copy.write(content)
-
-
-@contextmanager
-def _chunks(plan: Plan, library: Library, processes: int) -> Iterator[Iterator[tuple[int, dict[str, bytes]]]]:
-    """Attempts and CSV of each table, a few learners at a time and in their order, made in other processes."""
-    counts = quotas(plan)
-    tasks = [
-        (plan, library, range(first + 1, min(first + _CHUNK, plan.learners) + 1), counts[first : first + _CHUNK])
-        for first in range(0, plan.learners, _CHUNK)
-    ]
-    if processes == 1 or len(tasks) == 1:
-        yield map(_chunk, tasks)
-        return
-    # Spawned: a fork would share the connection to the database.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(processes, len(tasks)), context, initializer=_prepare_worker)
-    try:
-        yield executor.map(_chunk, tasks)
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    """Ctrl-C is the parent's to handle; without a parent there is nothing left to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _chunk(task: tuple[Plan, Library, Sequence[int], Sequence[int]]) -> tuple[int, dict[str, bytes]]:
-    plan, library, numbers, counts = task
-    tables: dict[str, list[tuple[object, ...]]] = {table: [] for table in COLUMNS}
-    for rows in lives(plan, library, numbers, counts):
-        for table, some in _by_table(rows).items():
-            tables[table].extend(some)
-    return sum(counts), {table: _csv(rows) for table, rows in tables.items()}
-
-
-def _by_table(rows: Rows) -> dict[str, list[tuple[object, ...]]]:
-    return {
-        "users": [(*user, _HASH) for user in rows.users],
-        "study_sessions": rows.sessions,
-        "practice_items": rows.items,
-        "practice_attempts": rows.attempts,
-        "user_achievements": rows.awards,
-    }
-
-
-def _csv(rows: Sequence[tuple[object, ...]]) -> bytes:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue().encode()
 
 
 @contextmanager
@@ -377,7 +340,9 @@ def _bare(connection: Connection) -> Iterator[None]:
     yield
     connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
     for name, table, definition, constraint in reversed(dropped):
-        connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}" if constraint else definition))
+        connection.execute(
+            text(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}" if constraint else definition)
+        )
 
 
 def _definitions(connection: Connection, tables: Sequence[str]) -> list[tuple[str, str, str, bool]]:
@@ -398,10 +363,4 @@ def _definitions(connection: Connection, tables: Sequence[str]) -> list[tuple[st
         ),
         {"tables": list(tables)},
     )
-    return [tuple(row) for found in (constraints, indexes) for row in found]  # type: ignore[misc]
-
-
-def _analyze(database: Database) -> None:
-    """Statistics for the planner; autovacuum would bring them a minute later."""
-    with database.connection(write=True) as connection:
-        connection.execute(text("ANALYZE users, " + ", ".join(COLUMNS)))
+    return [tuple(row) for found in (constraints, indexes) for row in found]

@@ -410,14 +410,15 @@ class Life:
                 item.id, int(rating), memory.interval, after.interval, memory.ease, after.ease,
                 memory.stability, after.stability,
             )  # fmt: skip
-        self.tally.add(question, correct, milliseconds, self._local_day(at))
+        day = self._local_day(at)
+        self.tally.add(question, correct, milliseconds, day)
         self.rows.attempts.append(
             (
                 self._uuid(at.timestamp()), self.id, session, *scheduled, question.id, question.revision,
                 question.verb_id, question.tense, question.person, question.trigger_class, question.expected,
                 reply.text, reply.verdict, correct, reply.error_kind, reply.produced_tense, reply.produced_person,
                 milliseconds, hints, sure, at, at + timedelta(milliseconds=random.randint(20, 400)),
-                self._local_day(at),
+                day,
             )
         )  # fmt: skip
         return milliseconds / 1000 + random.uniform(1.5, 6)
