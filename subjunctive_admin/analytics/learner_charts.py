@@ -11,7 +11,7 @@ from math import log10, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from subjunctive_admin.analytics.intervals import Tally, shrunken
+from subjunctive_admin.analytics.intervals import Interval, Tally, shrunken
 from subjunctive_admin.analytics.learners import (
     Activity,
     DueDay,
@@ -79,7 +79,11 @@ def rate(tally: Tally, thresholds: Thresholds) -> str:
 
 def limits(tally: Tally, decimals: int = 0) -> str:
     """`74–77`: the 95 % interval in per cent."""
-    found = tally.interval
+    return written_interval(tally.interval, decimals)
+
+
+def written_interval(found: Interval, decimals: int = 0) -> str:
+    """The limits in per cent with an en dash between them."""
     return f"{100 * found.low:.{decimals}f}–{100 * found.high:.{decimals}f}"
 
 
@@ -584,6 +588,8 @@ def goal_chart(goals: dict[int, Tally], thresholds: Thresholds, window: Window) 
 
 def scenario_chart(scenarios: Sequence[ScenarioProgress], learners: int) -> Chart:
     """Learners by how far they are with each scenario."""
+    # Who has begun since the summaries were refreshed is not among the learners yet.
+    learners = max(learners, *(scenario.begun for scenario in scenarios))
     names = [scenario.title for scenario in scenarios]
     parts = {
         "completed": [scenario.completed for scenario in scenarios],

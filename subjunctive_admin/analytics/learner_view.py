@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from subjunctive_admin.analytics import learner_charts as charts
-from subjunctive_admin.analytics.intervals import Tally
-from subjunctive_admin.analytics.learner_charts import limits, rate, span, tense_name
+from subjunctive_admin.analytics.intervals import Tally, wilson
+from subjunctive_admin.analytics.learner_charts import limits, rate, span, tense_name, written_interval
 from subjunctive_admin.analytics.learners import Award, ErrorLine, OneLearner, Performance, Thresholds, Window
 from subjunctive_admin.look import Cell, Column, Finding, Findings, Header, KeyFigures, Note, Section, Table
 from subjunctive_admin.look.markup import moment, number, per_cent
@@ -199,7 +199,7 @@ def habits_view(found: Performance) -> list[Any]:
             Section("Streaks, goals and awards", f"Derived values as of {as_of}."),
             charts.streak_chart(found.streaks, as_of),
             charts.goal_chart(found.goals, found.thresholds, found.window),
-            *([_awards(found.awards, learners)] if found.awards else []),
+            *([_awards(found.awards)] if found.awards else []),
             *([charts.scenario_chart(found.scenarios, learners)] if found.scenarios else []),
         ]
     shown += [
@@ -287,7 +287,7 @@ def _basis(tally: Tally, thresholds: Thresholds) -> str:
     return f"{limits(tally, 1)}, n {number(tally.n)}{few}"
 
 
-def _awards(awards: tuple[Award, ...], learners: int) -> Table:
+def _awards(awards: tuple[Award, ...]) -> Table:
     columns: list[Column | str] = [
         "Award",
         Column("Tier", muted=True, optional=True),
@@ -298,15 +298,16 @@ def _awards(awards: tuple[Award, ...], learners: int) -> Table:
     ]
     rows = []
     for award in awards:
-        tally = Tally.of([(1, 1)] * award.unlocked + [(0, 1)] * (learners - award.unlocked))
+        # Each learner counts once, so they are no clusters here.
+        interval = written_interval(wilson(award.unlocked, award.learners), 1) if award.learners else None
         rest = None if award.median_rest is None else 100 * award.median_rest
-        share = 100 * (tally.share or 0)
+        share = 100 * award.unlocked / award.learners if award.learners else None
         named = Cell(award.name, award.description, strong=True)
-        rows.append([named, award.tier.value, award.unlocked, share, limits(tally, 1), rest])
+        rows.append([named, award.tier.value, award.unlocked, share, interval, rest])
     return Table(
         columns,
         rows,
-        f"n = {_learners(learners)} who ever answered. Others' progress: the median of those without the award.",
+        f"n = {_learners(max(award.learners for award in awards))} whose progress was derived. Others' progress: the median of those without the award.",
     )
 
 

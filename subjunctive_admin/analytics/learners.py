@@ -135,11 +135,15 @@ class Streaks:
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """How far the learners who practise are with one award; `median_rest` is the progress of those without it."""
+    """How far learners are with one award, of those whose progress was derived.
+
+    `median_rest` is the progress, 0..1, of those without it; None when there are none.
+    """
 
     name: str
     description: str
     tier: Tier
+    learners: int
     unlocked: int
     median_rest: float | None
 
@@ -468,12 +472,12 @@ def read_awards(connection: Connection) -> tuple[Award, ...]:
     """One row per active award, the most often unlocked first."""
     rows = connection.execute(
         text("""
-            SELECT h.name, h.description, h.tier::text, count(w.unlocked_at) AS unlocked,
+            SELECT h.name, h.description, h.tier::text, count(w.id) AS learners, count(w.unlocked_at) AS unlocked,
                    percentile_cont(0.5) WITHIN GROUP (ORDER BY w.progress) FILTER (WHERE w.unlocked_at IS NULL) AS rest
             FROM achievements h LEFT JOIN user_achievements w ON w.achievement_id = h.id AND w.refreshed_at IS NOT NULL
             WHERE h.is_active GROUP BY h.id ORDER BY unlocked DESC, rest DESC NULLS LAST, h.name""")
     )
-    return tuple(Award(name, said, Tier(tier), unlocked, rest) for name, said, tier, unlocked, rest in rows)
+    return tuple(Award(name, said, Tier(tier), *counts) for name, said, tier, *counts in rows)
 
 
 def read_scenarios(connection: Connection) -> tuple[ScenarioProgress, ...]:

@@ -16,6 +16,7 @@ from subjunctive_admin.analytics import learner_view as view
 from subjunctive_admin.analytics.intervals import Tally
 from subjunctive_admin.analytics.learners import (
     Activity,
+    Award,
     DueDay,
     ErrorLine,
     FormAccuracy,
@@ -23,6 +24,7 @@ from subjunctive_admin.analytics.learners import (
     OneLearner,
     Performance,
     Recall,
+    ScenarioProgress,
     Streaks,
     Thresholds,
     Window,
@@ -30,10 +32,10 @@ from subjunctive_admin.analytics.learners import (
 )
 from subjunctive_admin.analytics.recall import RecallBin, Review
 from subjunctive_admin.db import Database
-from subjunctive_admin.look import Chart, Findings, Header, KeyFigures, Note, Table
+from subjunctive_admin.look import Chart, Findings, Header, KeyFigures, Note, Section, Table
 from subjunctive_admin.reports import ReportRun, find_notebook, run_report
 from subjunctive_admin.settings import load_settings
-from subjunctive_admin.vocabulary import ErrorKind, ExerciseType, Person, Status, Tense
+from subjunctive_admin.vocabulary import ErrorKind, ExerciseType, Person, Status, Tense, Tier
 from tests.analytics.practice import MONDAY, School
 
 WEEK = Window(date(2026, 3, 2), date(2026, 3, 8))
@@ -416,3 +418,100 @@ def test_a_span_names_its_first_year_only_where_it_differs() -> None:
     assert charts.span(Window(date(2025, 12, 30), date(2026, 1, 2))) == "30 Dec 2025 – 2 Jan 2026"
     assert charts.span(Window(WEEK.last, WEEK.last)) == "8 Mar 2026"
     assert WEEK.last - WEEK.first == timedelta(days=6)
+
+
+# --- Habits, goals and slips ----------------------------------------------------------------------------------------
+
+
+def refreshed(**given: Any) -> Performance:
+    """A page whose twenty learners all have a summary."""
+    found = _page(**given)
+    population = replace(found.population, refreshed=20, oldest_refresh=MONDAY, newest_refresh=MONDAY)
+    return replace(found, population=population)
+
+
+def test_awards_show_their_share_its_interval_and_how_far_the_others_are() -> None:
+    awards = (
+        Award("First steps", "Answer ten.", Tier.BRONZE, learners=20, unlocked=15, median_rest=0.4),
+        Award("A month", "Thirty days.", Tier.GOLD, learners=20, unlocked=0, median_rest=None),
+        Award("New", "Added since.", Tier.GOLD, learners=0, unlocked=0, median_rest=None),
+    )
+    table = part(view.habits_view(refreshed(awards=awards)), Table)
+    assert [[row[0].value, *row[1:]] for row in table.rows] == [
+        ["First steps", "bronze", 15, 75.0, "53.1–88.8", 40.0],
+        ["A month", "gold", 0, 0.0, "0.0–16.1", None],
+        ["New", "gold", 0, None, None, None],
+    ]
+    assert table.caption.startswith("n = 20 learners whose progress was derived.")
+
+
+@pytest.mark.parametrize(
+    ("completed", "title"),
+    [
+        (3, "Dinner is completed most often, by 3 of 20 learners"),
+        (0, "No scenario is completed yet; Dinner is begun by 9"),
+    ],
+)
+def test_the_scenario_completed_most_often_is_named(completed: int, title: str) -> None:
+    scenarios = [ScenarioProgress("Trip", 5, 0, 0.1), ScenarioProgress("Dinner", 9, completed, 0.5)]
+    chart = charts.scenario_chart(scenarios, learners=20)
+    assert chart.title == title
+    assert {trace.name: list(trace.x) for trace in chart.figure.data} == {
+        "completed": [0, completed],
+        "begun": [5, 9 - completed],
+        "not begun": [15, 11],
+    }
+    assert figures(chart) == [["Trip", 5, 0, 10.0], ["Dinner", 9, completed, 50.0]]
+
+
+def test_derived_values_say_when_they_were_derived() -> None:
+    sections = texts([one for one in view.habits_view(refreshed()) if isinstance(one, Section)])
+    assert "Derived values as of 2 Mar 2026, 12:00 UTC." in sections
+    later = refreshed()
+    population = replace(later.population, newest_refresh=MONDAY + timedelta(days=2))
+    said = texts([one for one in view.habits_view(replace(later, population=population)) if isinstance(one, Section)])
+    assert "Derived values as of 2 Mar 2026, 12:00 UTC to 4 Mar 2026, 12:00 UTC." in said
+
+
+def test_slips_show_shares_with_intervals_and_how_few_kinds_matter() -> None:
+    lines = (
+        slip(share=Tally.of([(45, 50), (35, 50)]), learners=2),
+        slip(kind=ErrorKind.ACCENT, share=Tally.of([(5, 50), (15, 50)]), learners=2, written_n=1),
+    )
+    section, table = view.habits_view(_page(errors=lines))[-2:]
+    assert section.lead.replace("\u202f", " ") == "One kind accounts for 80 % of the 100 answers with an error."
+    mood, accent = table.rows
+    assert (mood[0].value, mood[0].note, mood[2].note) == ("mood", "indicative for subjunctive", "8 times")
+    assert (mood[3], mood[4], mood[6], accent[4], accent[2].note) == (80, 80.0, 2, 20.0, "once")
+    # Two learners who differ: less certain than a hundred independent answers, 71.1–86.7.
+    low, high = map(float, mood[5].split("–"))
+    assert low < 71.1
+    assert high > 86.7
+
+
+def test_shares_of_few_slips_are_not_shown() -> None:
+    (_, table) = view.habits_view(_page(errors=(slip(share=Tally.of([(3, 3)])),)))[-2:]
+    assert [table.rows[0][at] for at in (3, 4, 5)] == [3, None, None]
+
+
+def test_every_kind_of_error_is_explained() -> None:
+    lines = tuple(slip(kind=kind) for kind in ErrorKind)
+    (_, table) = view.habits_view(_page(errors=lines))[-2:]
+    assert all(row[0].note for row in table.rows)
+
+
+def test_every_chart_says_n_and_how_it_was_counted(database: Database, school: Any) -> None:
+    school(busy)
+    with database.connection(write=True) as connection:
+        derived.refresh(connection)
+    found = read_performance(database, days=35)
+    page = [
+        *view.performance_view(found),
+        *view.learner_view(found.learner, found.thresholds, found.window),
+        *view.habits_view(found),
+    ]
+    drawn = [one for one in page if isinstance(one, Chart)]
+    assert len(drawn) >= 8
+    assert [one.title for one in drawn if not one.note.startswith("n = ")] == []
+    assert [one.title for one in drawn if one.frame is None or not one.subtitle.endswith((".", "own."))] == []
+    assert [one.title for one in drawn if one.title.endswith(".")] == []

@@ -214,9 +214,9 @@ def test_awards_tell_who_has_them_and_how_far_the_others_are(school: School, con
         make_award(school.session, achievement_id=first.id, unlocked_at=unlocked_at, **given)
     assert second.id
 
-    found = [(one.name, one.unlocked, one.median_rest) for one in learners.read_awards(connection)]
+    found = [(one.name, one.learners, one.unlocked, one.median_rest) for one in learners.read_awards(connection)]
 
-    assert found == [("First", 1, pytest.approx(0.4)), ("Second", 0, None)]
+    assert found == [("First", 3, 1, pytest.approx(0.4)), ("Second", 0, 0, None)]
 
 
 def test_scenarios_tell_how_many_began_and_completed_them(school: School, connection: Connection) -> None:
