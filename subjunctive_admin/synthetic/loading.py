@@ -312,9 +312,9 @@ def _load(
         connection.execute(text(f"ANALYZE {', '.join(COLUMNS)}"))
         users = connection.execute(text(f"SELECT id FROM users WHERE {_SIMULATED}")).scalars().all()
         everybody = connection.execute(text("SELECT count(*) FROM users")).scalar_one() == len(users)
-        derived.refresh(
-            connection, None if everybody else [UUID(str(user)) for user in users], everything=True, as_of=None
-        )
+        # As of the simulated end: the same plan leaves the same state, whenever it is loaded.
+        chosen = None if everybody else [UUID(str(user)) for user in users]
+        derived.refresh(connection, chosen, everything=True, as_of=plan.until)
 
 
 def _copy(connection: Connection, table: str, content: bytes) -> None:

@@ -34,7 +34,7 @@ _TENSE_DIFFICULTY = {
     Tense.PLUPERFECT_SUBJUNCTIVE: 0.8,
 }
 _FLAWED = 0.05
-_RECALL_FLOOR = 0.3
+_RECALL_FLOOR = 0.4
 """What is left of a known form when its memory is gone: it can still be worked out from the rules."""
 _LONGEST_MS = 30_000
 _SECONDS_AN_ANSWER = 45
@@ -186,7 +186,7 @@ def learner_truth(plan: Plan, number: int) -> LearnerTruth:
     return LearnerTruth(
         number=number,
         username=f"{PREFIX}{number:05d}",
-        ability=random.gauss(0.4, 0.8),
+        ability=random.gauss(1.0, 0.8),
         memory=random.lognormvariate(0, 0.4),
         kinds={kind: weight * random.gammavariate(2, 0.5) for kind, weight in zip(_KINDS, _KIND_WEIGHTS, strict=True)},
         zone=zone,
@@ -197,7 +197,7 @@ def learner_truth(plan: Plan, number: int) -> LearnerTruth:
         sitting=random.randint(6, 22),
         pace_ms=random.lognormvariate(math.log(6500), 0.3),
         hint_rate=random.betavariate(1, 14),
-        goal_minutes=random.choice((5, 10, 10, 15, 20, 30)),
+        goal_minutes=random.choice((3, 5, 5, 10, 10, 15, 20)),
         signed_up=first + timedelta(days=signed_up),
         last_day=first + timedelta(days=stays),
     )
@@ -215,7 +215,7 @@ def probability(learner: LearnerTruth, truth: ExerciseTruth, seen: int, elapsed_
     """The probability of a right answer: two-parameter logistic, practice included, times what is still recalled.
 
     σ(a(θ + 0.3 ln(1+n) − b)) for n earlier answers of the item; once it was met, times the power forgetting
-    curve at `elapsed_days` with the learner's true `stability` in days, above a floor of 0.3.
+    curve at `elapsed_days` with the learner's true `stability` in days, above a floor of 0.4.
     """
     logit = truth.discrimination * (learner.ability + 0.3 * math.log1p(seen) - truth.difficulty)
     able = 1 / (1 + math.exp(-logit))
@@ -302,14 +302,18 @@ class Life:
     def _days(self, wanted: int) -> list[date]:
         """Practised days: a two-state chain, since who practised yesterday is likelier to practise today."""
         random, learner = self.random, self.learner
-        days, yesterday = [], True
+        runs: list[list[date]] = [[]]
         for offset in range((learner.last_day - learner.signed_up).days + 1):
             day = learner.signed_up + timedelta(days=offset)
-            chance = learner.habit * (0.7 if day.weekday() >= 5 else 1) + (0.4 if yesterday else 0)
-            yesterday = random.random() < chance
-            if yesterday:
-                days.append(day)
-        return days[:wanted] or [learner.signed_up]
+            chance = learner.habit * (0.7 if day.weekday() >= 5 else 1) + (0.4 if runs[-1] else 0)
+            if random.random() < chance:
+                runs[-1].append(day)
+            elif runs[-1]:
+                runs.append([])
+        # Too many: whole runs go, so that streaks keep their length and the period its ends.
+        random.shuffle(runs)
+        days = [day for run in runs for day in run][:wanted]
+        return sorted(days) or [learner.signed_up]
 
     def _moment(self, day: date, hour: float) -> float:
         """Unix seconds of a local time of day, kept between 5 and 23.5 o'clock."""
@@ -375,7 +379,7 @@ class Life:
         question, truth = self.library.questions[position], self.truths[position]
         memory = item.memory
         elapsed = (now - memory.last_review.timestamp()) / 86_400 if memory.last_review else 0.0
-        stability = learner.memory * 1.5 * 2.0 ** min(item.successes, 7)
+        stability = learner.memory * 2.0 ** min(item.successes + 1, 9)
         chance = probability(learner, truth, item.answers, elapsed, stability)
         hints = int(random.random() < learner.hint_rate)
         right = random.random() < chance + (0.4 * (1 - chance) if hints else 0)
@@ -421,7 +425,7 @@ class Life:
                 day,
             )
         )  # fmt: skip
-        return milliseconds / 1000 + random.uniform(1.5, 6)
+        return milliseconds / 1000 + random.uniform(3, 14)
 
     def _reply(self, question: Question, right: bool) -> Reply:
         random = self.random
