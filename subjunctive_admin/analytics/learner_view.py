@@ -18,7 +18,7 @@ _LONGEST_ANSWER = 40
 _BLANK = "___"
 
 _MISSED: dict[ErrorKind, str] = {
-    ErrorKind.MOOD: "indicative for subjunctive",
+    ErrorKind.MOOD: "indicative for subjunctive, or the reverse",
     ErrorKind.TENSE: "another tense",
     ErrorKind.PERSON: "another person",
     ErrorKind.STEM: "stem change missed or overdone",
