@@ -481,7 +481,11 @@ def test_slips_show_shares_with_intervals_and_how_few_kinds_matter() -> None:
     section, table = view.habits_view(_page(errors=lines))[-2:]
     assert section.lead.replace("\u202f", " ") == "One kind accounts for 80 % of the 100 answers with an error."
     mood, accent = table.rows
-    assert (mood[0].value, mood[0].note, mood[2].note) == ("mood", "indicative for subjunctive, or the reverse", "8 times")
+    assert (mood[0].value, mood[0].note, mood[2].note) == (
+        "mood",
+        "indicative for subjunctive, or the reverse",
+        "8 times",
+    )
     assert (mood[3], mood[4], mood[6], accent[4], accent[2].note) == (80, 80.0, 2, 20.0, "once")
     # Two learners who differ: less certain than a hundred independent answers, 71.1–86.7.
     low, high = map(float, mood[5].split("–"))
