@@ -58,12 +58,13 @@ def test_a_repeated_demo_changes_no_row_and_ignores_the_address_of_another_datab
     first = rows(home)
     assert "SUBJUNCTIVE_DATABASE_URL is ignored" in told
     assert len(first["spanish_verbs"]) == 12
+    assert (len(first["users"]), len(first["practice_attempts"])) == (300, 60_000)
     # Nothing but finished lines, each with its time, none wider than a terminal.
     assert all(len(line) <= 80 for line in told.splitlines()), told
     assert "\x1b" not in told
     steps = [line for line in told.splitlines() if line.endswith(" s")]
     reading = [notebook.name for notebook in list_notebooks() if notebook.effect == "read"]
-    assert len(steps) == 3 + len(reading) + 1
+    assert len(steps) == 4 + len(reading) + 1
     assert re.search(r"Total +\d+\.\d s$", told.strip())
     for said in (str(tmp_path / "out/index.html"), "subjunctive-admin lab", "subjunctive-admin db stop", str(home)):
         assert said in printed
