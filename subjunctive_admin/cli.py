@@ -15,7 +15,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -58,6 +59,18 @@ Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_oka
 Learners = Annotated[int, typer.Option("--learners", metavar="N", help="How many synthetic learners.")]
 Attempts = Annotated[int, typer.Option("--attempts", metavar="N", help="How many answers they give in all.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same learners.")]
+
+
+class Engine(StrEnum):
+    """Where the cells of a notebook run."""
+
+    STOCK = "stock"
+    FAST = "fast"
+
+
+OnEngine = Annotated[
+    Engine, typer.Option("--engine", help="A Jupyter kernel for each notebook, or forks of one prepared process.")
+]
 
 
 class _Terminated(SystemExit):
@@ -523,7 +536,9 @@ def summaries_refresh(
         _print(f"{table:<24}{rows:>10,} {'row' if rows == 1 else 'rows'} written")
 
 
-def _run_notebooks(names: Sequence[str] | None, parameters: dict[str, str], out: Path, as_json: bool) -> NoReturn:
+def _run_notebooks(
+    names: Sequence[str] | None, parameters: dict[str, str], out: Path, as_json: bool, *, fast: bool
+) -> NoReturn:
     from subjunctive_admin import reports  # noqa: PLC0415
     from subjunctive_admin.vocabulary import overall  # noqa: PLC0415
 
@@ -533,17 +548,19 @@ def _run_notebooks(names: Sequence[str] | None, parameters: dict[str, str], out:
     for notebook in notebooks:
         reports.checked_parameters(notebook, parameters)
     runs = []
-    for notebook in notebooks:
-        with narrator.step(f"{notebook.number} {notebook.title}".strip()) as step:
-            run = reports.run_report(
-                notebook,
-                parameters,
-                out=folder,
-                settings=settings,
-                on_cell=narrator.counter(f"{notebook.title}, cell"),
-            )
-            step.status, step.detail = run.status, run.headline
-        runs.append(run)
+    with reports.prepared() if fast else nullcontext() as nursery:
+        for notebook in notebooks:
+            with narrator.step(f"{notebook.number} {notebook.title}".strip()) as step:
+                run = reports.run_report(
+                    notebook,
+                    parameters,
+                    out=folder,
+                    settings=settings,
+                    on_cell=narrator.counter(f"{notebook.title}, cell"),
+                    within=nursery,
+                )
+                step.status, step.detail = run.status, run.headline
+            runs.append(run)
     index = reports.write_index(folder)
     if as_json:
         _print_json([run.as_dict() for run in runs] if chosen is None else runs[0].as_dict())
@@ -560,6 +577,7 @@ def report_run(
     name: Annotated[str, typer.Argument(help="A name such as health, or the path of a notebook.")],
     parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="KEY=VALUE")] = None,
     out: Out = Path("subjunctive-reports"),
+    engine: OnEngine = Engine.STOCK,
     as_json: AsJson = False,
 ) -> None:
     """Run one notebook and print where its page is; the exit code is the report's status."""
@@ -569,13 +587,13 @@ def report_run(
         if not equals:
             raise UsageError(f"{pair!r} is no parameter.", next_step="write it as -p key=value")
         given[key] = value
-    _run_notebooks([name], given, out, as_json)
+    _run_notebooks([name], given, out, as_json, fast=engine is Engine.FAST)
 
 
 @report.command("all")
-def report_all(out: Out = Path("subjunctive-reports"), as_json: AsJson = False) -> None:
+def report_all(out: Out = Path("subjunctive-reports"), engine: OnEngine = Engine.FAST, as_json: AsJson = False) -> None:
     """Run every notebook that only reads; the exit code is the worst status."""
-    _run_notebooks(None, {}, out, as_json)
+    _run_notebooks(None, {}, out, as_json, fast=engine is Engine.FAST)
 
 
 @report.command("list")

@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +20,9 @@ from subjunctive_admin.settings import Settings
 from subjunctive_admin.synthetic.loading import ensure
 from subjunctive_admin.synthetic.population import Plan
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, ItemKind, Status
+
+if TYPE_CHECKING:
+    from subjunctive_admin.nursery import Nursery
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ def run_demo(settings: Settings, out: Path, narrator: Narrator, plan: Plan | Non
         narrator.say("  Another demo is running on this computer; waiting for it.")
         lock.acquire()
     try:
-        database = _prepare(settings, narrator, plan)
-        runs = _report(database, settings, out, narrator)
+        # The nursery imports what notebooks need while the server starts and the learners are made.
+        with reports.prepared() as nursery:
+            database = _prepare(settings, narrator, plan)
+            runs = _report(database, settings, out, narrator, nursery)
     finally:
         lock.release()
     narrator.total(time.monotonic() - started)
@@ -101,14 +107,18 @@ def _simulate(database: Database, plan: Plan, narrator: Narrator) -> None:
             step.detail = f"{loaded.plan.learners:,} learners, {loaded.plan.attempts:,} answers"
 
 
-def _report(database: Database, settings: Settings, out: Path, narrator: Narrator) -> list[reports.ReportRun]:
+def _report(
+    database: Database, settings: Settings, out: Path, narrator: Narrator, nursery: Nursery | None
+) -> list[reports.ReportRun]:
     reading = [notebook for notebook in reports.list_notebooks() if notebook.effect == "read"]
     narrator.say(f"     Run {len(reading)} reports")
     runs = []
     for notebook in reading:
         label = f"{notebook.number} {notebook.title}"
         with narrator.step(label, indent=5) as step:
-            run = reports.run_report(notebook, out=out, settings=settings, on_cell=narrator.counter(label))
+            run = reports.run_report(
+                notebook, out=out, settings=settings, on_cell=narrator.counter(label), within=nursery
+            )
             step.status, step.detail = run.status, "ok" if run.status is Status.OK else run.headline
         runs.append(run)
     with database.connection() as connection:
