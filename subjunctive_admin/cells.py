@@ -136,6 +136,7 @@ class _Cells:
     """The shell of a kernel, its messages sent through our socket."""
 
     def __init__(self, messages: _Messages) -> None:
+        from ipykernel.compiler import XCachingCompiler  # noqa: PLC0415
         from ipykernel.zmqshell import ZMQInteractiveShell  # noqa: PLC0415 - imported by main, before the fork
         from jupyter_client.session import Session  # noqa: PLC0415
         from traitlets.config import Config  # noqa: PLC0415
@@ -156,7 +157,7 @@ class _Cells:
         builtins.input = _no_input
         sys.path.insert(0, "")
         config = Config({"HistoryManager": {"enabled": False}})
-        self._shell = ZMQInteractiveShell.instance(config=config)
+        self._shell = ZMQInteractiveShell.instance(config=config, compiler_class=XCachingCompiler)
         sender = Sender()
         for part in (self._shell.display_pub, self._shell.displayhook):
             part.session, part.pub_socket = sender, None
