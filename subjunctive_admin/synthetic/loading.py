@@ -200,13 +200,23 @@ def _candidates(asked: Asked, distractors: Sequence[str]) -> Iterator[str]:
     seen = set()
     answer = asked.accepted_answers[0]
     forms = (forms[0] for persons in asked.forms.values() for forms in persons.values() if forms)
-    middle = len(answer) // 2
-    slips = (answer[:-1], answer[:middle] + answer[middle + 1 :], answer[:middle] + answer[middle] + answer[middle:])
+    letters = [n for n, letter in enumerate(answer) if letter.isalpha()]
+    # A letter left out, a letter twice, two letters changed about.
+    places = letters[1 :: max(len(letters) // 4, 1)]
+    slips = [
+        slip
+        for n in places
+        for slip in (answer[:n] + answer[n + 1 :], answer[: n + 1] + answer[n:], _swapped(answer, n))
+    ]
     sentence = " " in answer and not any(answer in forms for p in asked.forms.values() for forms in p.values())
     for candidate in (*distractors, *(() if sentence else forms), without_accents(answer), *slips):
         if candidate.strip() and candidate not in seen:
             seen.add(candidate)
             yield candidate
+
+
+def _swapped(text: str, n: int) -> str:
+    return text[: n - 1] + text[n] + text[n - 1] + text[n + 1 :]
 
 
 def _reply(asked: Asked, answer: str) -> Reply:

@@ -204,8 +204,15 @@ def learner_truth(plan: Plan, number: int) -> LearnerTruth:
 
 
 def quotas(plan: Plan) -> list[int]:
-    """How many of the plan's attempts each learner makes: at least one, `plan.attempts` in all."""
-    weights = [Random(f"{plan.seed}:quota:{n}").lognormvariate(0, 0.9) for n in range(1, plan.learners + 1)]
+    """How many of the plan's attempts each learner makes: at least one, `plan.attempts` in all.
+
+    More for those who stay long and practise often.
+    """
+    weights = []
+    for number in range(1, plan.learners + 1):
+        learner = learner_truth(plan, number)
+        days = (learner.last_day - learner.signed_up).days + 3
+        weights.append(days * (0.1 + learner.habit) * Random(f"{plan.seed}:quota:{number}").lognormvariate(0, 0.6))
     spare, total = plan.attempts - plan.learners, sum(weights)
     ends = [round(spare * done / total) for done in accumulate(weights)]
     return [1 + end - begin for begin, end in zip([0, *ends], ends, strict=False)]
@@ -270,7 +277,7 @@ class Life:
         self.rows.users.append(
             (
                 self.id, self.learner.username, f"{self.learner.username}@{DOMAIN}", _time(signed_up), zone,
-                self.learner.goal_minutes, self.plan.words, _time(sittings[-1][0]),
+                self.learner.goal_minutes, self.plan.words, _time(sittings[-1][0]), self.random.random() < 0.88,
             )
         )  # fmt: skip
         for number, (start, answers) in enumerate(sittings, start=1):
@@ -284,12 +291,11 @@ class Life:
     def _sittings(self) -> list[tuple[float, int]]:
         """Start (Unix seconds) and number of answers of each sitting, none reaching into the next."""
         random, learner = self.random, self.learner
-        wanted = max(1, round(self.quota / learner.sitting))
-        days = self._days(wanted)
-        starts = sorted(
-            self._moment(days[n % len(days)], learner.hour + random.gauss(0, 0.8) - 3.5 * (n // len(days)))
-            for n in range(wanted)
-        )
+        days = self._days(max(1, round(self.quota / learner.sitting)))
+        # Whoever has more to do than days for it sits longer, and three times a day at most.
+        wanted = min(max(1, round(self.quota / learner.sitting)), 3 * len(days), self.quota)
+        hours = (learner.hour + random.gauss(0, 0.8) - 5 * (n // len(days)) for n in range(wanted))
+        starts = sorted(self._moment(days[n % len(days)], (hour - 6) % 17 + 6) for n, hour in enumerate(hours))
         weights = [random.uniform(0.5, 1.5) for _ in starts]
         ends = [round((self.quota - wanted) * done / sum(weights)) for done in accumulate(weights)]
         counts = [1 + end - begin for begin, end in zip([0, *ends], ends, strict=False)]
@@ -359,8 +365,12 @@ class Life:
         today, now = self._local_day(_time(start)), start
         for _ in range(answers):
             now += self._answer(session, now, today)
-        # Whoever leaves for good, and now and then somebody else, closes the page instead of the session.
-        ended = None if random.random() < (0.25 if last else 0.02) else now + random.uniform(1, 40)
+        # Whoever leaves for good, and now and then somebody else, closes the page instead of the session – unless
+        # there is an award to be had.
+        leaves = random.random() < (0.25 if last else 0.02) and not self.tally.to_win(
+            lambda: self._mastered(_time(now))
+        )
+        ended = None if leaves else now + random.uniform(1, 40)
         unlocked = [] if ended is None else self._close(ended)
         kind = random.choices(("practice", "review", "assessment", "challenge"), (70, 20, 5, 5))[0]
         self.rows.sessions.append(
@@ -505,10 +515,14 @@ class _Tally:
             self.streak = self.streak + 1 if follows else 1
             self.longest, self.last_day = max(self.longest, self.streak), day
 
+    def to_win(self, mastered: Callable[[], int]) -> list[int]:
+        """The awards, by position, that closing the session would unlock."""
+        return [n for n, award in self.open.items() if self._met(n, award, mastered)]
+
     def closed(self, mastered: Callable[[], int]) -> list[Award]:
         """Count a closed session; the awards it unlocks are won once."""
+        won = self.to_win(mastered)
         self.sessions += 1
-        won = [n for n, award in self.open.items() if self._met(n, award, mastered)]
         return [self.open.pop(n) for n in won]
 
     def _met(self, n: int, award: Award, mastered: Callable[[], int]) -> bool:
@@ -523,7 +537,7 @@ class _Tally:
                 "correct_attempts": self.right[n],
                 "fast_correct": self.fast[n],
                 "tenses_practised": len(self.tenses[n]),
-                "sessions": self.sessions,
+                "sessions": self.sessions + 1,
                 "longest_streak": self.longest,
                 "scenarios_completed": sum(not left for left in self.left.values()),
             }[award.metric]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import multiprocessing
 import os
@@ -19,7 +20,8 @@ _CHUNK = 25
 _HASH = "$argon2id$synthetic$nobody-signs-in-with-this"
 
 COLUMNS: Mapping[str, str] = {
-    "users": "id, username, email, created_at, timezone, daily_goal_minutes, bio, last_login, hashed_password",
+    "users": "id, username, email, created_at, timezone, daily_goal_minutes, bio, last_login, is_verified,"
+    " hashed_password",
     "study_sessions": "id, user_id, session_type, started_at, started_on, daily_goal_minutes, completed_at,"
     " achievements_unlocked",
     "practice_items": "id, user_id, verb_id, tense, person, category, trigger_phrase, scheduler, current_interval,"
@@ -56,6 +58,7 @@ def chunks_of(plan: Plan, library: Library, processes: int) -> Iterator[Iterator
 def _prepare_worker() -> None:
     """Ctrl-C is the parent's to handle; without a parent there is nothing left to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()  # rows refer to nothing that refers back
     parent = os.getppid()
 
     def watch() -> None:
