@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
-from subjunctive_admin import derived
+from subjunctive_admin import derived, practice
 from subjunctive_admin.content.store import Editing
 from subjunctive_admin.models import (
     Exercise,
@@ -636,3 +637,39 @@ def test_an_exercise_of_several_learners_is_counted_for_each(session: Session) -
         sat(session, user, NOON, number, exercise_id=exercise.id)
     refreshed(session)
     assert [summary_of(session, user).total_attempts for user in users] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_in_whatever_order_every_stored_value_follows_from_the_answers(
+    session: Session, seed: int
+) -> None:
+    random = Random(seed)
+    award(session, "total_attempts", 6)
+    exercises = [make_exercise(session) for _ in range(6)]
+    users = [make_user(session, timezone=zone) for zone in ("Europe/Madrid", "Pacific/Kiritimati")]
+    sittings: list[tuple[UUID, UUID, datetime]] = []
+    for _ in range(30):
+        user, then = (
+            random.choice(users).id,
+            NOON + timedelta(days=random.randint(0, 4), minutes=random.randint(0, 1400)),
+        )
+        step = random.random()
+        if step < 0.2 or not sittings:
+            sittings.append((user, practice.open_session(session, user, at=then), then))
+        elif step < 0.75:
+            owner, sitting, start = random.choice(sittings)
+            said, at = random.choice(["hable", "x"]), start + timedelta(minutes=random.randint(0, 2000))
+            answer = practice.Answer(random.choice(exercises).id, said, random.randint(500, 9000), at=at)
+            practice.record_attempt(session, owner, sitting, answer)
+        elif step < 0.9:
+            owner, sitting, start = sittings.pop(random.randrange(len(sittings)))
+            practice.close_session(session, owner, sitting, at=random.choice([None, start + timedelta(minutes=5)]))
+        elif step < 0.95:
+            derived.refresh(session.connection(), [user])
+        else:
+            change = "UPDATE users SET timezone = :zone, daily_goal_minutes = :goal WHERE id = :id"
+            zone, goal = random.choice(["UTC", "Asia/Tokyo", "Pacific/Niue"]), random.choice([1, 5, 30])
+            session.execute(text(change), {"zone": zone, "goal": goal, "id": user})
+        assert differing(session) == []
+    derived.refresh(session.connection(), everything=True)
+    assert differing(session) == []
