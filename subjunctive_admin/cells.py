@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -23,16 +24,8 @@ from typing import IO, Any, NoReturn
 
 from subjunctive_admin.kernel import skip_slow_grammar
 
-_PREPARED = (
-    "ipykernel.zmqshell",
-    "pandas",
-    "plotly.graph_objects",
-    "psycopg",
-    "sqlalchemy.ext.asyncio",
-    "subjunctive_admin.reports",
-    "subjunctive_admin.look",
-    "subjunctive_admin.db",
-)
+_EVERY_NOTEBOOK = ("ipykernel.zmqshell", "pandas", "plotly.graph_objects", "sqlalchemy")
+_WHEN_IDLE = ("subjunctive_admin.reports", "subjunctive_admin.look", "subjunctive_admin.db", "sqlalchemy.ext.asyncio")
 _FLUSH_BYTES, _FLUSH_SECONDS = 8192, 0.2
 
 
@@ -42,13 +35,17 @@ def main() -> None:
     skip_slow_grammar()
     if sys.path and sys.path[0] == "":
         sys.path.pop(0)
-    for name in _PREPARED:
+    for name in _EVERY_NOTEBOOK:
         importlib.import_module(name)
-    # What is here now is shared by every child; collecting it in a child would copy it page by page.
-    gc.collect()
-    gc.freeze()
     children: set[int] = set()
+    later = list(_WHEN_IDLE)
     while True:
+        # A single notebook does not wait for what only some need; a suite has it ready soon after.
+        while later and not select.select([control], [], [], 0)[0]:
+            importlib.import_module(later.pop(0))
+        # What is here now is shared by every child; collecting it in a child would copy it page by page.
+        gc.collect()
+        gc.freeze()
         _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         children = {child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)}
         if not descriptors:
