@@ -30,7 +30,6 @@ WEAK_BELOW, STRONG_FROM, ENOUGH = 0.6, 0.9, 3
 BEST_SCORE_FROM = 5
 """Answers that a session needs in a scenario before its score there can be the best one."""
 _WORK_MEMORY = "128MB"
-_MANY = 500
 
 
 @dataclass(frozen=True)
@@ -329,7 +328,7 @@ AWARDS = Derivation(
                  criteria#>>'{{filter,verb_type}}' AS verb_type, criteria#>>'{{filter,trigger_class}}' AS trigger_class,
                  coalesce((criteria#>>'{{filter,min_attempts}}')::int, 0) AS min_attempts,
                  coalesce((criteria#>>'{{filter,max_ms}}')::int, 5000) AS max_ms
-          FROM achievements),
+          FROM achievements WHERE is_active),
         counted AS MATERIALIZED (
           SELECT m.user_id, m.as_of, a.tense::text AS tense, v.verb_type::text AS verb_type,
                  a.trigger_class::text AS trigger_class, count(*) AS n, count(*) FILTER (WHERE a.is_correct) AS correct
@@ -512,7 +511,7 @@ def _write(connection: Connection, derivation: Derivation, given: Mapping[str, A
     if given["users"] == []:
         return 0
     statement = write_statement(derivation, derivation.whole, always=derivation is SUMMARIES)
-    with _planned_for(connection, given["users"]):
+    with _planned(connection):
         return connection.execute(text(statement), given).rowcount
 
 
@@ -533,11 +532,8 @@ _STALE = text(
 
 
 @contextmanager
-def _planned_for(connection: Connection, users: Sequence[UUID] | None) -> Iterator[None]:
-    """Hash joins over all answers for many learners, index look-ups for a few."""
-    if users is not None and len(users) <= _MANY:
-        yield
-        return
+def _planned(connection: Connection) -> Iterator[None]:
+    """Hash joins: for many learners and for one with many answers alike."""
     # The planner knows nothing of the rows of a CTE and would visit a million answers one by one.
     settings = text("SELECT set_config('work_mem', :memory, true), set_config('enable_nestloop', :loops, true)")
     before = connection.execute(text("SELECT current_setting('work_mem'), current_setting('enable_nestloop')")).one()
@@ -581,7 +577,7 @@ def differences(
     found: list[Difference] = []
     given = {"users": None if users is None else list(users)}
     for derivation in tables:
-        with _planned_for(connection, users):
+        with _planned(connection):
             rows = connection.execute(text(_check_statement(derivation)), given).mappings().all()
         for row in rows:
             key = tuple(str(row[name]) for name in derivation.key)

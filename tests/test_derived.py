@@ -604,7 +604,7 @@ def test_the_number_of_statements_does_not_grow_with_the_learners(session: Sessi
         with statements(session) as checking:
             derived.differences(session.connection())
         counts.append((len(refreshing), len(checking)))
-    assert counts == [(11, 20), (11, 20)]
+    assert counts == [(23, 20), (23, 20)]
 
 
 def test_every_derived_column_is_registered_once() -> None:
