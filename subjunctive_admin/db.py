@@ -185,10 +185,11 @@ class Database:
             "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
             # Compiling a long statement takes seconds where running it takes milliseconds.
             "jit": "off",
+            "timezone": "UTC",
         }
 
     def _startup_options(self) -> list[str]:
-        return [f"-c {name}={value}" for name, value in {**self._session_settings(), "timezone": "UTC"}.items()]
+        return [f"-c {name}={value}" for name, value in self._session_settings().items()]
 
     def _prepare(self, engine: Engine, monitor: PoolMonitor) -> None:
         event.listen(engine, "connect", _refuse_old_server)
