@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ForeignKeyConstraint, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -26,7 +26,7 @@ from sqlalchemy.pool import NullPool
 from subjunctive_admin.embedded import EmbeddedServer, unaffected_by_environment
 from subjunctive_admin.errors import (
     AccessDenied,
-    Conflict,
+    Busy,
     ConstraintRefused,
     DatabaseUnavailable,
     NoConnectionLeft,
@@ -250,6 +250,9 @@ def explain(error: DBAPIError | PoolTimeoutError | InterfaceError, url: URL, *, 
         )
     state = getattr(error.orig, "sqlstate", None)
     text = _first_line(error.orig)
+    if state is None and isinstance(error, DataError):
+        # The driver's own refusal, before anything was sent: a NUL in a text, a number beyond its type.
+        return ConstraintRefused(f"PostgreSQL cannot hold a value: {text}.", constraint=None)
     if state is None:
         return _explain_connection(str(error.orig), text, url)
     if state.startswith("23"):
@@ -278,7 +281,7 @@ def _by_state(state: str, text: str, url: URL, write: bool) -> SubjunctiveError 
             # Text too long, a number too large, an unknown label or time zone: the type refuses, no constraint has a name.
             return ConstraintRefused(f"PostgreSQL refused a value: {text}.", constraint=None)
         case "55P03":
-            return Conflict(
+            return Busy(
                 "Another session holds a lock that this needs; nothing was changed.",
                 next_step="try again when it is done; subjunctive-admin pool shows the sessions",
             )
@@ -287,7 +290,7 @@ def _by_state(state: str, text: str, url: URL, write: bool) -> SubjunctiveError 
                 "The statement took too long and was cancelled.", next_step="raise SUBJUNCTIVE_STATEMENT_TIMEOUT"
             )
         case "40001" | "40P01":
-            return Conflict("Two sessions changed the same rows; nothing was changed here.", next_step="try again")
+            return Busy("Two sessions changed the same rows; nothing was changed here.", next_step="try again")
         case "57P01" | "57P02" | "57P03" | "08006" | "08003":
             return ServerUnreachable(f"The server at {_address(url)} went away: {text}.", next_step=_start_step(url))
     return None

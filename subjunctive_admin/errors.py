@@ -4,6 +4,7 @@ SubjunctiveError                    exit 2: work that was begun has failed
 ├── UsageError                      exit 64: a wrong name, parameter or option
 ├── InvalidContent                  faults in seeds, content or configuration, all reported together
 ├── Conflict                        somebody changed it in between; nothing was overwritten
+│   └── Busy                        somebody is at it; the same request may succeed in a moment
 ├── NotFound                        no such item, user, key or notebook
 ├── ConstraintRefused               PostgreSQL refused a row
 ├── WriteRefused                    this session only reads
@@ -52,6 +53,10 @@ class InvalidContent(SubjunctiveError):
 
 class Conflict(SubjunctiveError):
     """Somebody changed the item since it was loaded; nothing was overwritten."""
+
+
+class Busy(Conflict):
+    """Another session held what this needs, and nothing was changed: the same request may succeed in a moment."""
 
 
 class NotFound(SubjunctiveError):

@@ -9,14 +9,14 @@ the other, those of different learners side by side. The `_async` twins run the 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, insert, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -43,6 +43,9 @@ from subjunctive_admin.vocabulary import (
 MAX_ANSWER_LENGTH = 500
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """How far the clock of a learner's device may be off; beyond it a time is refused, within it corrected."""
+MAX_DUE = 1000
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No session began earlier: such a time comes from a device that lost its clock."""
 _MAX_RESPONSE_MS = 3_600_000
 _SETTINGS = {
     "practice.scheduler": Scheduler.FSRS,
@@ -74,7 +77,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of an answer. `next_review` is None for an exercise that is not scheduled."""
+    """What became of an answer. `next_review` is None for an exercise that is not scheduled.
+
+    Of a `repeated` request, `next_review` is the item's as it stands now: later answers may have moved it.
+    """
 
     attempt_id: UUID
     grade: Grade
@@ -87,7 +93,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A session's totals at its end, and the awards that it unlocked (slugs)."""
+    """A session's totals at its end, and the awards that closing it unlocked (slugs)."""
 
     session_id: UUID
     completed_at: datetime
@@ -129,15 +135,16 @@ def open_session(
     """Begin a study session; returns its id.
 
     Raises `NotFound` for an unknown learner, `Conflict` for a deactivated one or an id that is another
-    session's, `InvalidContent` for a time in the future.
+    session's, `InvalidContent` for a time that cannot be true or an unknown type.
     """
+    kind = _checked_type(session_type)
     user = _lock_learner(session.connection(), learner)
     now = _clock(session.connection())
     started = _checked_time(at, now)
     row: dict[str, Any] = {
         "id": session_id or uuid7(),
         "user_id": learner,
-        "session_type": SessionType(session_type),
+        "session_type": kind,
         "difficulty_level": difficulty_level,
         "started_at": started,
         "started_on": local_day(started, user.timezone),
@@ -169,51 +176,27 @@ def record_attempt(session: Session, learner: UUID, session_id: UUID, answer: An
     _check_asked(asked, learner, session_id, answer)
     at = _checked_time(answer.at, asked.now, since=asked.started_at)
     settings = _settings(asked.settings)
-    person = asked.person and Person(asked.person)
-    question = Question(tuple(asked.accepted_answers), Tense(asked.tense), person, asked.conjugations)
-    graded = grade(question, answer.text)
+    graded = grade(_question(asked), answer.text)
     right = graded.is_correct(accent_only_counts=settings["practice.accent_only_counts_as_right"])
     before = _memory(asked)
     rating = _rating(answer, graded, right, settings)
     after = _scheduled(before, rating, at, settings)
     item_id = None if asked.person is None else _write_item(connection, learner, asked, after or before, settings)
-    attempt_id = answer.id or uuid7()
-    scheduled = after is not None and item_id is not None
-    row: dict[str, Any] = {
-        "id": attempt_id,
+    row = _attempt_row(asked, answer, graded, right) | {
         "user_id": learner,
         "session_id": session_id,
         "practice_item_id": item_id,
-        "exercise_id": answer.exercise_id,
-        "exercise_revision": asked.revision,
-        "verb_id": asked.verb_id,
-        "tense": asked.tense,
-        "person": asked.person,
-        "trigger_class": asked.trigger_class,
-        "expected_answer": asked.correct_answer,
-        "user_answer": unicodedata.normalize("NFC", answer.text),
-        "verdict": graded.verdict,
-        "is_correct": right,
-        "error_kind": graded.error_kind,
-        "produced_tense": graded.produced_tense,
-        "produced_person": graded.produced_person,
-        "rating": int(rating) if scheduled else None,
-        "response_time_ms": answer.response_time_ms,
-        "hints_used": answer.hints_used,
-        "confidence": answer.confidence,
         "attempted_at": at,
-        "recorded_at": asked.now,
         "practised_on": local_day(at, user.timezone),
     }
-    if scheduled:
-        row |= _schedule_columns(before, after)  # type: ignore[arg-type]
-    connection.execute(_INSERT_ATTEMPT, row)
+    if after is not None and item_id is not None:
+        row |= _schedule_columns(before, after, rating)
+    if connection.execute(_INSERT_ATTEMPT, row).scalar() is None:
+        raise _id_taken(row["id"])
     derived.refresh_answer(
         connection, learner, item=item_id, session=session_id, scenario=asked.scenario_id, as_of=asked.now
     )
-    return Recorded(
-        attempt_id, graded, right, asked.correct_answer, item_id, (after or before).due if item_id else None
-    )
+    return Recorded(row["id"], graded, right, asked.correct_answer, item_id, (after or before).due if item_id else None)
 
 
 def close_session(session: Session, learner: UUID, session_id: UUID, *, at: datetime | None = None) -> Closed:
@@ -248,13 +231,16 @@ def due_items(session: Session, learner: UUID, *, at: datetime | None = None, li
     """What to ask next, at most `limit` questions: what is due, longest overdue first, then new items.
 
     New items are rationed by `practice.daily_new_items` over the learner's local day; among an item's
-    exercises the one answered longest ago is asked. Raises `NotFound` for an unknown learner.
+    exercises the one answered longest ago is asked. `at` may lie in the future: what will be due. Raises
+    `NotFound` for an unknown learner, `InvalidContent` for a time without zone or a limit outside 1..1,000.
     """
     connection = session.connection()
     user = connection.execute(text("SELECT timezone FROM users WHERE id = :id"), {"id": learner}).one_or_none()
     if user is None:
         raise NotFound(f"There is no learner {learner}.", next_step="subjunctive-admin user list")
-    now = at or _clock(connection)
+    if type(limit) is not int or not 1 <= limit <= MAX_DUE:
+        raise InvalidContent(f"The limit lies between 1 and {MAX_DUE:,}; {limit!r} does not.", [])
+    now = _clock(connection) if at is None else _utc(at)
     given = {
         "user": learner,
         "at": now,
@@ -309,29 +295,62 @@ def _clock(connection: Connection) -> datetime:
 
 
 def _check_answer(answer: Answer) -> None:
-    faults = []
-    # The length first: composing ten megabytes of text is work that nobody needs.
-    if len(answer.text) > MAX_ANSWER_LENGTH:
-        faults.append(f"it has {len(answer.text):,} characters; {MAX_ANSWER_LENGTH} is the most")
-    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in answer.text):
-        faults.append("it holds a control character")
+    faults = list(_text_faults(answer.text))
     for name, value, low, high in (
         ("response_time_ms", answer.response_time_ms, 0, _MAX_RESPONSE_MS),
         ("hints_used", answer.hints_used, 0, 1000),
         ("confidence", answer.confidence, 1, 5),
+        ("exercise_revision", answer.exercise_revision, 1, 2**31 - 1),
     ):
-        if value is not None and not low <= value <= high:
-            faults.append(f"{name} lies between {low} and {high:,}; {value} does not")
+        if value is None and name in ("confidence", "exercise_revision"):
+            continue
+        # Not isinstance: True is no number of milliseconds.
+        if type(value) is not int or not low <= value <= high:
+            faults.append(f"{name} is a whole number from {low} to {high:,}; {value!r} is not")
     if faults:
         raise InvalidContent("The answer was not recorded:", faults)
+
+
+def _text_faults(text: object) -> Iterator[str]:
+    if not isinstance(text, str):
+        yield f"it is text, not {type(text).__name__}"
+    # The length first: composing ten megabytes of text is work that nobody needs.
+    elif len(text) > MAX_ANSWER_LENGTH:
+        yield f"it has {len(text):,} characters; {MAX_ANSWER_LENGTH} is the most"
+    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        yield "it holds a control character"
+    elif len(unicodedata.normalize("NFC", text)) > MAX_ANSWER_LENGTH:
+        yield f"composed, it has more than {MAX_ANSWER_LENGTH} characters"
+
+
+def _checked_type(given: SessionType | str) -> SessionType:
+    try:
+        return SessionType(given)
+    except ValueError:
+        raise InvalidContent(f"A session is of the type {', '.join(SessionType)}; not {given!r}.", []) from None
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise InvalidContent(
+            f"The time {at} has no time zone; nothing was recorded.", [], next_step="send it with its offset from UTC"
+        )
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidContent(f"The time {at} is out of range; nothing was recorded.", []) from None
 
 
 def _checked_time(at: datetime | None, now: datetime, *, since: datetime | None = None) -> datetime:
     if at is None:
         return now
-    if at.tzinfo is None:
-        raise InvalidContent(f"The time {at.isoformat()} has no time zone; nothing was recorded.", [])
-    at = at.astimezone(UTC)
+    at = _utc(at)
+    if at < OLDEST:
+        raise InvalidContent(
+            f"The time {at:%Y-%m-%d} lies before {OLDEST.year}; nothing was recorded.",
+            [],
+            next_step="set the clock of the device that sent it",
+        )
     if at > now + CLOCK_TOLERANCE:
         raise InvalidContent(
             f"The time {at.isoformat(timespec='seconds')} lies in the future; nothing was recorded.",
@@ -343,6 +362,7 @@ def _checked_time(at: datetime | None, now: datetime, *, since: datetime | None 
             f"The time {at.isoformat(timespec='seconds')} lies before the session's start,"
             f" {since.isoformat(timespec='seconds')}; nothing was recorded.",
             [],
+            next_step="open a session for it",
         )
     return min(at, now) if since is None else max(min(at, now), since)
 
@@ -357,6 +377,7 @@ _ASKED = text(
            r.id AS repeat_of, r.user_id AS repeat_user, r.session_id AS repeat_session,
            r.exercise_id AS repeat_exercise, r.user_answer AS repeat_answer, r.verdict, r.is_correct, r.error_kind,
            r.produced_tense, r.produced_person, r.expected_answer, r.practice_item_id,
+           n.next_review_date AS repeat_next, c.slug AS scenario, c.status AS scenario_status,
            (SELECT jsonb_object_agg(key, value) FROM system_configuration WHERE key LIKE 'practice.%') AS settings
     FROM (SELECT CAST(:user AS uuid) AS user_id) u
     LEFT JOIN study_sessions s ON s.id = :session AND s.user_id = u.user_id
@@ -366,6 +387,8 @@ _ASKED = text(
       ON i.user_id = u.user_id AND i.verb_id = e.verb_id AND i.tense = e.tense AND i.person = e.person
      AND i.category = coalesce(e.trigger_class::text, 'none')::practice_category
     LEFT JOIN practice_attempts r ON r.id = CAST(:attempt AS uuid)
+    LEFT JOIN practice_items n ON n.id = r.practice_item_id
+    LEFT JOIN scenarios c ON c.id = e.scenario_id
     """
 )
 
@@ -431,11 +454,12 @@ def _upsert_item() -> ReturningInsert[UUID]:
 
 # Built once: making a statement takes longer than sending it.
 _UPSERT_ITEM = _upsert_item()
-_INSERT_ATTEMPT = insert(PracticeAttempt)
+_INSERT_ATTEMPT = upsert(PracticeAttempt).on_conflict_do_nothing(index_elements=["id"]).returning(PracticeAttempt.id)
 _INSERT_SESSION = upsert(StudySession).on_conflict_do_nothing(index_elements=["id"]).returning(StudySession.id)
 _LOCK_LEARNER = text(
     # Not FOR UPDATE: inserting an attempt asks for a key share of its learner.
-    "SELECT timezone, daily_goal_minutes, is_active FROM users WHERE id = :id FOR NO KEY UPDATE"
+    f"SELECT timezone, daily_goal_minutes, is_active, pg_advisory_xact_lock_shared({derived.RECORDING})"
+    " FROM users WHERE id = :id FOR NO KEY UPDATE"
 )
 
 
@@ -456,10 +480,14 @@ def _check_asked(asked: Row[Any], learner: UUID, session_id: UUID, answer: Answe
         )
     if asked.exercise_id is None:
         raise NotFound(f"There is no exercise {answer.exercise_id}; nothing was recorded.")
-    if asked.status != ContentStatus.PUBLISHED:
-        raise Conflict(
-            f"The exercise {asked.slug} is retired; nothing was recorded.", next_step="ask another of due_items()"
-        )
+    for kind, slug, status in (
+        ("exercise", asked.slug, asked.status),
+        ("scenario", asked.scenario, asked.scenario_status),
+    ):
+        if status != ContentStatus.PUBLISHED:
+            raise Conflict(
+                f"The {kind} {slug} is retired; nothing was recorded.", next_step="ask another of due_items()"
+            )
     if answer.exercise_revision not in (None, asked.revision):
         raise Conflict(
             f"The exercise {asked.slug} was revised: the learner saw revision {answer.exercise_revision},"
@@ -473,10 +501,7 @@ def _repeated(asked: Row[Any], learner: UUID, session_id: UUID, answer: Answer) 
     given = (learner, session_id, answer.exercise_id, unicodedata.normalize("NFC", answer.text))
     kept = (asked.repeat_user, asked.repeat_session, asked.repeat_exercise, asked.repeat_answer)
     if given != kept:
-        raise Conflict(
-            f"The id {answer.id} belongs to another answer; nothing was recorded.",
-            next_step="make a new id for each answer",
-        )
+        raise _id_taken(answer.id)
     graded = Grade(
         Verdict(asked.verdict),
         asked.error_kind and ErrorKind(asked.error_kind),
@@ -489,9 +514,45 @@ def _repeated(asked: Row[Any], learner: UUID, session_id: UUID, answer: Answer) 
         asked.is_correct,
         asked.expected_answer,
         asked.practice_item_id,
-        asked.next_review_date,
+        asked.repeat_next,
         repeated=True,
     )
+
+
+def _id_taken(attempt_id: UUID | None) -> Conflict:
+    return Conflict(
+        f"The id {attempt_id} belongs to another answer; nothing was recorded.",
+        next_step="make a new id for each answer",
+    )
+
+
+def _question(asked: Row[Any]) -> Question:
+    person = asked.person and Person(asked.person)
+    return Question(tuple(asked.accepted_answers), Tense(asked.tense), person, asked.conjugations)
+
+
+def _attempt_row(asked: Row[Any], answer: Answer, graded: Grade, right: bool) -> dict[str, Any]:
+    """What was asked, as it stood then, and what was made of the answer."""
+    return {
+        "id": answer.id or uuid7(),
+        "exercise_id": asked.exercise_id,
+        "exercise_revision": asked.revision,
+        "verb_id": asked.verb_id,
+        "tense": asked.tense,
+        "person": asked.person,
+        "trigger_class": asked.trigger_class,
+        "expected_answer": asked.correct_answer,
+        "user_answer": unicodedata.normalize("NFC", answer.text),
+        "verdict": graded.verdict,
+        "is_correct": right,
+        "error_kind": graded.error_kind,
+        "produced_tense": graded.produced_tense,
+        "produced_person": graded.produced_person,
+        "response_time_ms": answer.response_time_ms,
+        "hints_used": answer.hints_used,
+        "confidence": answer.confidence,
+        "recorded_at": asked.now,
+    }
 
 
 def _settings(stored: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -528,7 +589,14 @@ def _scheduled(before: Memory, rating: Rating, at: datetime, settings: Mapping[s
     """The memory after the answer; None when it came too late to move the schedule."""
     if before.last_review is not None and at < before.last_review:
         return None
-    chosen = algorithm(settings["practice.scheduler"], settings["practice.desired_retention"])
+    try:
+        chosen = algorithm(settings["practice.scheduler"], settings["practice.desired_retention"])
+    except ValueError as error:
+        raise InvalidContent(
+            f"The configuration does not schedule: {error}; nothing was recorded.",
+            [],
+            next_step="subjunctive-admin config set practice.scheduler fsrs",
+        ) from error
     return chosen.review(before, rating, at)
 
 
@@ -558,8 +626,9 @@ def _write_item(
     return item
 
 
-def _schedule_columns(before: Memory, after: Memory) -> dict[str, Any]:
+def _schedule_columns(before: Memory, after: Memory, rating: Rating) -> dict[str, Any]:
     return {
+        "rating": int(rating),
         "interval_before": before.interval,
         "interval_after": after.interval,
         "ease_before": before.ease,

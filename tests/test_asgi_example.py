@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from subjunctive_admin.db import Database
 from tests.builders import make_exercise, make_scenario, make_user, make_verb
@@ -137,6 +138,17 @@ async def test_a_request_that_makes_no_sense_is_a_400_in_words(database: Databas
         sitting = (await client.post(f"/learners/{learner}/sessions")).json()["id"]
         answer = await client.post(f"/learners/{learner}/sessions/{sitting}/answers", content=body)
     assert (answer.status_code, answer.json()) == (400, {"error": words})
+
+
+async def test_while_another_session_holds_the_learner_it_asks_to_retry(database: Database) -> None:
+    impatient = Database(database.url, database.settings.model_copy(update={"lock_timeout": 0.1}))
+    with database.session(write=True) as session:
+        learner = make_user(session).id
+    async with client_of(impatient) as client:
+        with database.connection(write=True) as holder:
+            holder.execute(text("SELECT FROM users FOR UPDATE"))
+            answer = await client.post(f"/learners/{learner}/sessions")
+    assert (answer.status_code, answer.json()["retry"], answer.headers["retry-after"]) == (503, True, "5")
 
 
 async def test_without_a_server_it_answers_503_and_shows_no_address(

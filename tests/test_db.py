@@ -25,6 +25,7 @@ from subjunctive_admin.db import Database, open_database
 from subjunctive_admin.embedded import SUPPORTED, EmbeddedServer
 from subjunctive_admin.errors import (
     AccessDenied,
+    Busy,
     Conflict,
     ConstraintRefused,
     EmbeddedServerError,
@@ -209,6 +210,7 @@ def test_a_refused_row_is_explained_in_words(database: Database) -> None:
         ({"first_name": "x" * 51}, "value too long for type character varying(50)"),
         ({"timezone": "Mars/Olympus"}, 'time zone "Mars/Olympus" not recognized'),
         ({"email": None}, 'null value in column "email"'),
+        ({"first_name": "A\x00"}, "PostgreSQL cannot hold a value: PostgreSQL text fields cannot contain NUL"),
     ],
 )
 def test_a_value_that_a_column_cannot_hold_is_explained(database: Database, values: dict[str, Any], words: str) -> None:
@@ -271,7 +273,7 @@ def test_a_statement_that_takes_too_long_says_what_to_raise(remade: Remade) -> N
 def test_a_lock_that_another_session_holds_is_a_conflict(remade: Remade, database: Database) -> None:
     with database.connection(write=True) as holder:
         holder.execute(text("LOCK TABLE users"))
-        with pytest.raises(Conflict, match="holds a lock"), remade(lock_timeout=0.05).connection() as connection:
+        with pytest.raises(Busy, match="holds a lock"), remade(lock_timeout=0.05).connection() as connection:
             connection.execute(text("SELECT * FROM users"))
 
 

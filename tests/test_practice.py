@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from subjunctive_admin import derived, practice
 from subjunctive_admin.db import Database
-from subjunctive_admin.errors import Conflict, ConstraintRefused, InvalidContent, NotFound
+from subjunctive_admin.errors import Busy, Conflict, ConstraintRefused, InvalidContent, NotFound
 from subjunctive_admin.models import (
     Exercise,
     PracticeAttempt,
@@ -213,6 +213,15 @@ def test_a_repeated_answer_is_answered_after_its_session_closed(session: Session
     assert answered(session, learner, sitting, exercise, id=request).repeated
 
 
+def test_a_repeated_answer_says_when_its_item_is_due_now(session: Session) -> None:
+    learner, sitting = opened(session)
+    exercise, request = asked(session), uuid4()
+    answered(session, learner, sitting, exercise, id=request)
+    moved = answered(session, learner, sitting, exercise, "hablo").next_review
+    again = answered(session, learner, sitting, exercise, id=request)
+    assert (again.repeated, again.next_review) == (True, moved)
+
+
 def test_an_id_used_for_another_answer_is_refused(session: Session) -> None:
     learner, sitting = opened(session)
     exercise, request = asked(session), uuid4()
@@ -242,11 +251,20 @@ def test_a_session_opened_or_closed_twice_is_one_session(session: Session) -> No
         ({"said": "ha\x00ble"}, "it holds a control character"),
         ({"said": "ha\nble"}, "it holds a control character"),
         ({"said": "ha\ud800ble"}, "it holds a control character"),
-        ({"response_time_ms": -1}, "response_time_ms lies between 0 and 3,600,000; -1 does not"),
-        ({"response_time_ms": 3_600_001}, "3600001 does not"),
-        ({"hints_used": -1}, "hints_used lies between 0 and 1,000; -1 does not"),
-        ({"confidence": 99}, "confidence lies between 1 and 5; 99 does not"),
+        ({"response_time_ms": -1}, "response_time_ms is a whole number from 0 to 3,600,000; -1 is not"),
+        ({"response_time_ms": 3_600_001}, "3600001 is not"),
+        ({"hints_used": -1}, "hints_used is a whole number from 0 to 1,000; -1 is not"),
+        ({"confidence": 99}, "confidence is a whole number from 1 to 5; 99 is not"),
+        ({"said": None}, "it is text, not NoneType"),
+        # One character of which NFC makes two.
+        ({"said": "\u0958" * 251}, "composed, it has more than 500 characters"),
+        ({"response_time_ms": None}, "response_time_ms is a whole number from 0 to 3,600,000; None is not"),
+        ({"response_time_ms": 2.5}, "2.5 is not"),
+        ({"hints_used": True}, "hints_used is a whole number from 0 to 1,000; True is not"),
+        ({"exercise_revision": 0}, "exercise_revision is a whole number from 1 to 2,147,483,647; 0 is not"),
         ({"at": START.replace(tzinfo=None)}, "has no time zone"),
+        ({"at": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))}, "is out of range"),
+        ({"at": datetime(1970, 1, 1, tzinfo=UTC)}, "The time 1970-01-01 lies before 2000"),
         ({"at": datetime.now(UTC) + timedelta(hours=1)}, "lies in the future"),
         ({"at": START - timedelta(hours=1)}, "lies before the session's start"),
     ],
@@ -263,6 +281,33 @@ def test_every_fault_of_an_answer_is_named_at_once(session: Session) -> None:
     with pytest.raises(InvalidContent) as refused:
         answered(session, learner, sitting, asked(session), "\x07", confidence=0, hints_used=-3)
     assert len(refused.value.faults) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"limit": 0}, "The limit lies between 1 and 1,000; 0 does not"),
+        ({"limit": 1001}, "1001 does not"),
+        ({"limit": True}, "True does not"),
+        ({"at": START.replace(tzinfo=None)}, "has no time zone"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(session: Session, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidContent, match=re.escape(said)):
+        practice.due_items(session, make_user(session).id, **given)
+
+
+def test_a_session_of_an_unknown_type_is_refused_with_those_there_are(session: Session) -> None:
+    with pytest.raises(InvalidContent, match=r"A session is of the type practice, .*; not 'nonsense'"):
+        practice.open_session(session, make_user(session).id, session_type="nonsense")
+
+
+def test_a_configuration_that_does_not_schedule_is_named(session: Session) -> None:
+    make_configuration(session, key="practice.scheduler", value="anki", value_type="string", min=None, max=None)
+    learner, sitting = opened(session)
+    with pytest.raises(InvalidContent, match="The configuration does not schedule: 'anki'") as refused:
+        answered(session, learner, sitting, asked(session))
+    assert refused.value.next_step == "subjunctive-admin config set practice.scheduler fsrs"
 
 
 def test_a_clock_that_is_a_little_off_is_set_right(session: Session) -> None:
@@ -450,6 +495,47 @@ def test_the_same_request_sent_twice_at_once_is_recorded_once(database: Database
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(answer, range(4))) == [False, True, True, True]
+
+
+def test_an_id_that_two_learners_use_at_once_is_taken_for_one_of_them(database: Database) -> None:
+    sittings = [committed(database, opened) for _ in range(4)]
+    exercise, request = committed(database, asked), uuid4()
+
+    def answer(sitting: tuple[UUID, UUID]) -> str:
+        try:
+            with database.session(write=True) as session:
+                answered(session, sitting[0], sitting[1], exercise, id=request)
+        except Conflict as error:
+            return error.message
+        return "recorded"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = sorted(pool.map(answer, sittings))
+    assert said == [f"The id {request} belongs to another answer; nothing was recorded."] * 3 + ["recorded"]
+
+
+def test_an_answer_waits_for_a_refresh_only_where_that_wrote_its_item(database: Database) -> None:
+    learners = [committed(database, opened) for _ in range(2)]
+    exercise = committed(database, asked)
+
+    def answer(number: int) -> None:
+        with database.session(write=True) as session:
+            session.execute(text("SET LOCAL lock_timeout = '200ms'"))
+            learner, sitting = learners[number]
+            answered(session, learner, sitting, exercise)
+
+    answer(0)
+    with database.connection(write=True) as connection:
+        derived.refresh(connection)
+    answer(1)
+    with database.connection(write=True) as refreshing:
+        derived.refresh(refreshing)
+        answer(0)
+        with pytest.raises(Busy, match="holds a lock"):
+            answer(1)
+    answer(1)
+    with database.connection() as connection:
+        assert derived.differences(connection) == []
 
 
 async def test_the_async_twins_do_the_same(database: Database) -> None:

@@ -26,7 +26,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from subjunctive_admin.db import Database, open_database
-from subjunctive_admin.errors import Conflict, CouldNotBegin, InvalidContent, NotFound, SubjunctiveError
+from subjunctive_admin.errors import (
+    Busy,
+    Conflict,
+    ConstraintRefused,
+    CouldNotBegin,
+    InvalidContent,
+    NotFound,
+    SubjunctiveError,
+)
 from subjunctive_admin.models import Exercise, Scenario
 from subjunctive_admin.practice import (
     Answer,
@@ -74,10 +82,13 @@ class Backend:
             status, body = 200, await self._answer(scope["method"], scope["path"].strip("/").split("/"), sent)
         except NotFound as error:
             status, body = 404, {"error": error.message}
+        except Busy as error:
+            LOG.info("%s", error)
+            status, body = 503, {"error": "Somebody else is at it.", "retry": True}
         except Conflict as error:
             # Somebody else's change, or a request that came too late: asking again as it is will not help.
             status, body = 409, {"error": error.message}
-        except (InvalidContent, BadRequest) as error:
+        except (InvalidContent, ConstraintRefused, BadRequest) as error:
             status, body = 400, {"error": str(error)}
         except CouldNotBegin as error:
             # The sentence is for people who run the server; a learner's program only needs to know it may retry.
@@ -147,6 +158,8 @@ async def _body(receive: Callable[[], Awaitable[Message]]) -> Message:
     received, more = b"", True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The client went away.")
         received += message.get("body", b"")
         more = message.get("more_body", False)
         if len(received) > MAX_BODY:

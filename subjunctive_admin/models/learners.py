@@ -149,7 +149,11 @@ class PracticeItem(Base):
 
 
 class UserProgress(Base):
-    """How far one learner is with one scenario."""
+    """How far one learner is with one scenario.
+
+    `completed_at` is when the last missing answer was given, `completion_known_at` when it was recorded: an
+    offline device may bring it days later.
+    """
 
     __tablename__ = "user_progress"
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -180,6 +184,7 @@ class UserProgress(Base):
     attempts: Mapped[count]
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+    completion_known_at: Mapped[datetime | None]
     last_activity_at: Mapped[datetime | None]
     refreshed_at: Mapped[datetime | None]
 
