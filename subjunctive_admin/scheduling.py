@@ -70,8 +70,10 @@ class Algorithm(Protocol):
 def algorithm(name: Scheduler | str, desired_retention: float = 0.9) -> Algorithm:
     """The algorithm of that name; only FSRS heeds the desired retention.
 
-    Raises ValueError for another name.
+    Raises ValueError for another name, or a retention that is no probability.
     """
+    if not 0 < desired_retention < 1:
+        raise ValueError(f"the desired retention lies between 0 and 1; {desired_retention} does not")
     return _algorithm(Scheduler(name), desired_retention)
 
 
@@ -154,6 +156,7 @@ class Fsrs:
 
     The library keeps a state and a step beside the memory; both follow from the columns that are kept:
     an interval of a day or more means review, lapses mean relearning, and the wait until due tells the step.
+    Lapses that SM-2 counted before a switch make a new memory relearning too: it skips the one-minute step.
     """
 
     name = Scheduler.FSRS

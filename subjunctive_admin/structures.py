@@ -13,7 +13,16 @@ import re
 import unicodedata
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
 
 from subjunctive_admin.vocabulary import (
     SUBJUNCTIVE_TENSES,
@@ -28,6 +37,7 @@ from subjunctive_admin.vocabulary import (
     ItemKind,
     Person,
     ScenarioContext,
+    Scheduler,
     StemChangePattern,
     Tense,
     Tier,
@@ -94,13 +104,39 @@ class Criterion(Structure):
     value: float = Field(gt=0)
     filter: dict[str, JsonValue] = Field(default_factory=dict)
 
-    FILTER_KEYS: ClassVar[frozenset[str]] = frozenset({"tense", "verb_type", "trigger_class", "min_attempts", "max_ms"})
-
     @model_validator(mode="after")
     def _known_filter(self) -> Self:
-        if unknown := sorted(set(self.filter) - self.FILTER_KEYS):
-            raise ValueError(f"filter knows {', '.join(sorted(self.FILTER_KEYS))}; not {', '.join(unknown)}")
+        known = _FILTERS_OF.get(self.metric, frozenset())
+        if unknown := sorted(set(self.filter) - known):
+            knows = ", ".join(sorted(known)) or "none"
+            raise ValueError(f"the filters of {self.metric}: {knows}; not {', '.join(unknown)}")
+        try:
+            _Filter.model_validate(self.filter)
+        except ValidationError as error:
+            first = error.errors()[0]
+            shown = self.filter[str(first["loc"][0])]
+            raise ValueError(f"filter.{first['loc'][0]}: {first['msg']}, not {shown!r}") from None
         return self
+
+
+class _Filter(Structure):
+    """The values that a criterion's filter may have."""
+
+    tense: Tense | None = None
+    verb_type: VerbType | None = None
+    trigger_class: TriggerClass | None = None
+    min_attempts: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0
+    max_ms: Annotated[StrictInt, Field(gt=0, le=3_600_000)] | None = None
+
+
+_OF_ANSWERS = frozenset({"tense", "verb_type", "trigger_class"})
+_FILTERS_OF = {
+    CriteriaMetric.TOTAL_ATTEMPTS: _OF_ANSWERS,
+    CriteriaMetric.CORRECT_ATTEMPTS: _OF_ANSWERS,
+    CriteriaMetric.TENSES_PRACTISED: _OF_ANSWERS,
+    CriteriaMetric.ACCURACY: _OF_ANSWERS | {"min_attempts"},
+    CriteriaMetric.FAST_CORRECT: _OF_ANSWERS | {"max_ms"},
+}
 
 
 class Content(Structure):
@@ -271,6 +307,8 @@ class AchievementContent(Content):
         return self.slug
 
 
+_CHOICES: dict[str, tuple[str, ...]] = {"practice.scheduler": tuple(Scheduler)}
+
 _JSON_TYPES: dict[ValueType, tuple[type, ...]] = {
     ValueType.STRING: (str,),
     ValueType.INTEGER: (int,),
@@ -301,6 +339,8 @@ class ConfigurationEntry(Content):
     def _value_fits(self) -> Self:
         if any(word in self.name for word in _SECRET_WORDS):
             raise ValueError(f"{self.name} looks like a secret; secrets belong in the environment or a passfile")
+        if self.name in _CHOICES and self.value not in _CHOICES[self.name]:
+            raise ValueError(f"{self.name} is one of {', '.join(_CHOICES[self.name])}, not {self.value!r}")
         expected = _JSON_TYPES[self.value_type]
         if not isinstance(self.value, expected) or (isinstance(self.value, bool) and bool not in expected):
             article = "an" if self.value_type in {ValueType.INTEGER, ValueType.OBJECT} else "a"

@@ -200,8 +200,31 @@ def test_a_criterion_has_a_known_metric_and_filter() -> None:
     for wrong in ({"metric": "luck", "value": 1}, {"metric": "accuracy", "value": 0}):
         with pytest.raises(ValidationError):
             Criterion.model_validate(wrong)
-    with pytest.raises(ValidationError, match=r"filter knows max_ms, min_attempts.*; not colour"):
+    with pytest.raises(ValidationError, match=r"filters of accuracy: min_attempts, tense.*; not colour"):
         Criterion.model_validate({"metric": "accuracy", "value": 1, "filter": {"colour": "red"}})
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "said"),
+    [
+        ("accuracy", {"min_attempts": 2.5}, r"filter\.min_attempts: .*, not 2\.5"),
+        ("accuracy", {"min_attempts": True}, r"filter\.min_attempts: .*, not True"),
+        ("accuracy", {"tense": "subjuntivo"}, r"filter\.tense: .*, not 'subjuntivo'"),
+        ("accuracy", {"tense": ["present_subjunctive"]}, r"filter\.tense: "),
+        ("fast_correct", {"max_ms": 0}, r"filter\.max_ms: .*, not 0"),
+        ("sessions", {"tense": "present_subjunctive"}, "filters of sessions: none; not tense"),
+    ],
+)
+def test_a_filter_that_could_not_be_counted_is_refused(metric: str, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Criterion.model_validate({"metric": metric, "value": 1, "filter": given})
+
+
+def test_the_scheduler_is_one_of_those_there_are() -> None:
+    entry = ENTRY | {"name": "practice.scheduler", "value_type": "string", "min": None, "max": None}
+    assert ConfigurationEntry.model_validate(entry | {"value": "sm2"}).value == "sm2"
+    with pytest.raises(ValidationError, match=r"practice\.scheduler is one of sm2, fsrs, not 'anki'"):
+        ConfigurationEntry.model_validate(entry | {"value": "anki"})
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """What an answer is worth, and which rule a wrong one missed: pure, standard library and vocabulary only.
 
-An answer is compared after Unicode composition, without regard to case, surrounding punctuation and
-extra spaces. Written accents count: their loss alone has a verdict of its own, and only where the
-accentless word is not another form of the verb – *hablara* for *hablará* is a different tense.
+An answer is compared after Unicode composition, without regard to case, surrounding punctuation, invisible
+characters and extra spaces. Written accents count: a missing, wrong or needless one has a verdict of its own,
+and only where the word is not another form of the verb – *hablara* for *hablará* is a different tense.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
 
 _DROPPED_MARKS = dict.fromkeys(map(ord, "\u0300\u0301\u0302\u0308"))
-_AROUND = " \t\n.,;:!?¡¿…«»“”\"'"
 
 Forms = Mapping[str, Mapping[str, Sequence[str]]]
 """Tense → person → accepted forms, primary first: what `spanish_verbs.conjugations` holds."""
@@ -62,7 +61,16 @@ def grade(question: Question, answer: str) -> Grade:
 
 def normalised(text: str) -> str:
     """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around it."""
-    return " ".join(unicodedata.normalize("NFC", text.lower()).split()).strip(_AROUND)
+    visible = "".join(c for c in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(c) != "Cf")
+    words = " ".join(visible.split())
+    first = next((n for n, c in enumerate(words) if not _is_edge(c)), len(words))
+    last = next((n for n in range(len(words), first, -1) if not _is_edge(words[n - 1])), first)
+    return words[first:last]
+
+
+def _is_edge(character: str) -> bool:
+    """Punctuation, symbols of quotation and spaces, which say nothing around an answer."""
+    return unicodedata.category(character)[0] in "PZ" or character in "`´^"
 
 
 def without_accents(text: str) -> str:
@@ -99,5 +107,5 @@ def _distance(question: Question, tense: Tense, person: Person) -> tuple[bool, b
 def _missed(question: Question, tense: Tense, person: Person) -> ErrorKind:
     if tense is question.tense:
         # A form of the very cell that is not accepted: right elsewhere, not in this sentence.
-        return ErrorKind.UNKNOWN if person is question.person else ErrorKind.PERSON
+        return ErrorKind.UNKNOWN if question.person in (person, None) else ErrorKind.PERSON
     return ErrorKind.TENSE if mood(tense) == mood(question.tense) else ErrorKind.MOOD

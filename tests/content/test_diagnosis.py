@@ -33,7 +33,19 @@ IMPERFECT = asked("habláramos", "hablásemos", tense="imperfect_subjunctive", p
 
 @pytest.mark.parametrize(
     "answer",
-    ["hable", " hable ", "Hable", "HABLE.", "¡Hable!", "«hable»", "hable\u00a0"],
+    [
+        "hable",
+        " hable ",
+        "Hable",
+        "HABLE.",
+        "¡Hable!",
+        "«hable»",
+        "hable\u00a0",
+        "(hable)",
+        "— hable —",
+        "ha\u200bble\ufeff",
+        "`hable`",
+    ],
 )
 def test_case_spaces_and_punctuation_around_are_no_difference(answer: str) -> None:
     assert grade(asked("hable"), answer) == Grade(Verdict.CORRECT)
@@ -45,6 +57,12 @@ def test_a_decomposed_accent_is_the_same_accent() -> None:
 
 def test_another_accepted_answer_is_accepted() -> None:
     assert grade(IMPERFECT, "hablásemos") == Grade(Verdict.ACCEPTED)
+
+
+def test_where_no_person_is_asked_for_none_is_wrong() -> None:
+    question = asked("hable", person=None)
+    assert grade(question, "hables").error_kind is ErrorKind.UNKNOWN
+    assert grade(question, "hablas").error_kind is ErrorKind.MOOD
 
 
 @pytest.mark.parametrize("answer", ["hablaramos", "hablarámos", "HABLARAMOS"])
