@@ -127,7 +127,7 @@ def open_session(
     session: Session,
     learner: UUID,
     *,
-    session_type: SessionType = SessionType.PRACTICE,
+    session_type: SessionType | str = SessionType.PRACTICE,
     difficulty_level: DifficultyLevel | None = None,
     at: datetime | None = None,
     session_id: UUID | None = None,
