@@ -542,13 +542,14 @@ def _run_notebooks(
     from subjunctive_admin import reports  # noqa: PLC0415
     from subjunctive_admin.vocabulary import overall  # noqa: PLC0415
 
-    settings, narrator, folder = _settings(), Narrator(), out.absolute()
+    narrator, folder = Narrator(), out.absolute()
     chosen = [reports.find_notebook(name) for name in names] if names else None
     notebooks = chosen or [notebook for notebook in reports.list_notebooks() if notebook.effect == "read"]
     for notebook in notebooks:
         reports.checked_parameters(notebook, parameters)
     runs = []
-    with reports.prepared() if fast else nullcontext() as nursery:
+    with reports.prepared(notebooks) if fast else nullcontext() as nursery:
+        settings = _settings()  # while the nursery prepares itself
         for notebook in notebooks:
             with narrator.step(f"{notebook.number} {notebook.title}".strip()) as step:
                 run = reports.run_report(

@@ -54,7 +54,7 @@ def run_demo(settings: Settings, out: Path, narrator: Narrator, plan: Plan | Non
         lock.acquire()
     try:
         # The nursery imports what notebooks need while the server starts and the learners are made.
-        with reports.prepared() as nursery:
+        with reports.prepared(_reading()) as nursery:
             database = _prepare(settings, narrator, plan)
             runs = _report(database, settings, out, narrator, nursery)
     finally:
@@ -107,10 +107,14 @@ def _simulate(database: Database, plan: Plan, narrator: Narrator) -> None:
             step.detail = f"{loaded.plan.learners:,} learners, {loaded.plan.attempts:,} answers"
 
 
+def _reading() -> list[reports.Notebook]:
+    return [notebook for notebook in reports.list_notebooks() if notebook.effect == "read"]
+
+
 def _report(
     database: Database, settings: Settings, out: Path, narrator: Narrator, nursery: Nursery | None
 ) -> list[reports.ReportRun]:
-    reading = [notebook for notebook in reports.list_notebooks() if notebook.effect == "read"]
+    reading = _reading()
     narrator.say(f"     Run {len(reading)} reports")
     runs = []
     for notebook in reading:

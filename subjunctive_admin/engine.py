@@ -1,127 +1,44 @@
-"""The fast engine of papermill: cells run in forks of one prepared process, within a real time limit.
+"""The fast engine of papermill, `papermill --engine subjunctive`: its own engine on forks of one prepared process.
 
-A kernel of its own takes two thirds of a second to start and to import what every notebook needs. Here a
-nursery imports it once for a suite, and each notebook is a fork that is killed at its deadline, whatever
-it is doing. Outputs are those of the stock kernel. Known to papermill as `--engine subjunctive`; papermill
-imports this module, which cannot be imported before it.
-
-Not on Windows, which has no fork, and without a front end: widgets are displayed but answer to nobody.
+It runs Python notebooks, in this Python. Where there is no fork (Windows), each has a stock kernel of its own.
+papermill loads this module while it is imported, so it must not need papermill itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import Engine
-
-from subjunctive_admin.nursery import Child, Nursery, NurseryGone
-
-_NO_LIMIT = 7 * 24 * 3600.0
+from subjunctive_admin.nursery import AVAILABLE, Nursery
 
 
-class FastClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """papermill's client with another kernel: messages come from a child and are kept as nbclient keeps them."""
-
-    def __init__(self, nb_man: Any, child: Child, limit: Callable[[], float], **options: Any) -> None:
-        super().__init__(nb_man, record_timing=False, **options)
-        self._child, self._limit = child, limit
-
-    def execute(self, **_: Any) -> Any:
-        """Run every cell; the notebook that was run. Raises `CellTimeoutError` and `DeadKernelError`."""
-        self.reset_execution_trackers()
-        self.papermill_execute_cells()
-        self.nb.metadata["language_info"] = _language()
-        return self.nb
-
-    def execute_cell(self, cell: Any, cell_index: int, *_: Any, **__: Any) -> Any:
-        """Run one cell; raises `CellExecutionError` when it fails and nothing allows that."""
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type != "code" or not cell.source.strip() or self.skip_cells_with_tag in tags:
-            return cell
-        cell.outputs = []
-        self.clear_before_next_output = False
-        limit = self._limit()
-        deadline = time.monotonic() + limit
-        self._child.send({"source": cell.source})
-        while (message := self._next(deadline, limit, cell))["msg_type"] != "done":
-            headers = {"header": {"msg_type": message["msg_type"]}, "parent_header": {"msg_id": None}}
-            self.process_message({**message, **headers}, cell, cell_index)
-        reply = message["content"]
-        if reply["status"] == "error" and "raises-exception" not in tags and not self.allow_errors:
-            raise CellExecutionError.from_cell_and_msg(cell, reply)
-        return cell
-
-    def _next(self, deadline: float, limit: float, cell: Any) -> dict[str, Any]:
-        try:
-            message = self._child.receive(deadline)
-        except TimeoutError:
-            raise CellTimeoutError.error_from_timeout_and_cell("Cell execution timed out", int(limit), cell) from None
-        if message is None:
-            raise DeadKernelError("Kernel died")
-        return message
-
-
-class FastEngine(Engine):  # type: ignore[misc]
-    """What `papermill --engine subjunctive` runs."""
+class FastEngine:
+    """What `papermill --engine subjunctive` runs: papermill's own engine on another kernel."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-        """Run a notebook in `options["nursery"]`, or in one of its own.
+    def execute_notebook(cls, nb: Any, kernel_name: str, nursery: Nursery | None = None, **options: Any) -> Any:
+        """Run a notebook in the nursery, or in one of its own; the options are those of papermill's engine."""
+        from papermill.engines import NBClientEngine  # noqa: PLC0415 - papermill loads this module to register it
 
-        `timeout_func(cell)` or `execution_timeout` limit a cell, in seconds; `on_cell_complete(cell, cell_index)`
-        is called after each; cells run in `folder`, or where papermill was started.
-        """
-        del kernel_name
-        nursery: Nursery | None = options.get("nursery")
-        if nursery is None:
-            with Nursery() as own:
-                cls._execute(nb_man, own, options)
-        else:
-            cls._execute(nb_man, nursery, options)
+        if not AVAILABLE:
+            return NBClientEngine.execute_notebook(nb, kernel_name, **options)
+        with contextlib.ExitStack() as stack:
+            prepared = nursery or stack.enter_context(Nursery())
+            kernel = stack.enter_context(prepared.bear(Path.cwd(), os.environ))
+            return NBClientEngine.execute_notebook(nb, kernel_name, km=kernel, **options)
 
     @classmethod
-    def _execute(cls, nb_man: Any, nursery: Nursery, options: Mapping[str, Any]) -> None:
-        folder = Path(options.get("folder") or Path.cwd())
-        done = options.get("on_cell_complete")
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
+        """The kernel's name in the notebook's metadata, or the given one."""
+        from papermill.engines import NBClientEngine  # noqa: PLC0415
 
-        def limit() -> float:
-            if options.get("timeout_func"):
-                return float(options["timeout_func"](None))
-            return float(options.get("execution_timeout") or _NO_LIMIT)
+        return str(NBClientEngine.nb_kernel_name(nb, name))
 
-        class Client(FastClient):
-            def execute_cell(self, cell: Any, cell_index: int, *given: Any, **more: Any) -> Any:
-                try:
-                    return super().execute_cell(cell, cell_index, *given, **more)
-                finally:
-                    if done:
-                        done(cell=cell, cell_index=cell_index)
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> str:
+        """The language in the notebook's metadata, or the given one."""
+        from papermill.engines import NBClientEngine  # noqa: PLC0415
 
-        streams = {name: options.get(name) for name in ("log_output", "stdout_file", "stderr_file")}
-        try:
-            child = nursery.bear(folder, os.environ)
-        except NurseryGone:
-            raise DeadKernelError("The nursery died") from None
-        with child:
-            Client(nb_man, child, limit, **{k: v for k, v in streams.items() if v is not None}).execute()
-
-
-def _language() -> dict[str, Any]:
-    """What a Python kernel says of its language."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    return {
-        "name": "python",
-        "version": version,
-        "mimetype": "text/x-python",
-        "codemirror_mode": {"name": "ipython", "version": sys.version_info[0]},
-        "pygments_lexer": f"ipython{sys.version_info[0]}",
-        "nbconvert_exporter": "python",
-        "file_extension": ".py",
-    }
+        return str(NBClientEngine.nb_language(nb, language))

@@ -8,6 +8,7 @@ of URIs, in every process that imports it, and plotly imports it in every kernel
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def skip_slow_grammar() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
     """Run the kernel until it is told to shut down."""
     skip_slow_grammar()
     # The folder that -m puts in front would let a notebook's neighbours shadow the standard library.
-    if sys.path and sys.path[0] == "":
+    if sys.path and sys.path[0] in ("", str(Path.cwd())):
         sys.path.pop(0)
     from ipykernel import kernelapp  # noqa: PLC0415 - after the grammar is out of the way
 

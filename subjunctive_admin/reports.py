@@ -14,7 +14,7 @@ import os
 import time
 import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from io import StringIO
@@ -39,6 +39,8 @@ RESULT_FILE = "result.json"
 _GROUPS = {"everyone": "Start", "operations": "Operations", "editors": "Content", "analysts": "Learners"}
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 _CHOICES_PREFIX = "one of "
+# What is slow to import, and does nothing but define when it is; a notebook's own modules stay its own.
+_IMPORTED_ONCE = ("ipywidgets", "numpy", "pandas", "plotly", "sqlalchemy", "subjunctive_admin")
 
 OnCell = Callable[[int, int], None]
 
@@ -289,17 +291,30 @@ def _prepared_folder(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def prepared() -> Iterator[Nursery | None]:
-    """A nursery for a suite of notebooks; None where there is no fork, and each gets a kernel of its own.
+def prepared(notebooks: Sequence[Notebook] = ()) -> AbstractContextManager[Nursery | None]:
+    """A nursery for these notebooks; None where there is no fork, and each gets a kernel of its own.
 
-    It prepares itself beside whatever is done first.
+    What they import is imported once, beside whatever is done first; without any, what most notebooks need.
     """
     if not nursery.AVAILABLE:
-        yield None
-        return
-    with nursery.Nursery() as made:
-        yield made
+        return nullcontext()
+    names = dict.fromkeys(name for notebook in notebooks for name in _imported(notebook))
+    return Nursery([name for name in names if name.split(".")[0] in _IMPORTED_ONCE] or nursery.PREPARED)
+
+
+def _imported(notebook: Notebook) -> Iterator[str]:
+    cells = json.loads(notebook.path.read_text(encoding="utf-8"))["cells"]
+    for source in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
+        try:
+            statements = ast.walk(ast.parse(source))
+        except SyntaxError:  # a magic, or a fault that the run will show
+            continue
+        for statement in statements:
+            if isinstance(statement, ast.Import):
+                yield from (name.name for name in statement.names)
+            elif isinstance(statement, ast.ImportFrom) and statement.module:
+                yield statement.module
+                yield from (f"{statement.module}.{name.name}" for name in statement.names)
 
 
 def _execute(
@@ -321,7 +336,7 @@ def _execute(
             on_cell(min(cell_index + 1, total), total)
 
     # The kernel starts while papermill, and what the page needs, are imported here.
-    with _machinery(executed.parent, within) as machinery:
+    with within.bear(executed.parent, os.environ) if within else _kernel_at(executed.parent) as kernel:
         import papermill  # noqa: PLC0415 - a third of a second that only a run needs
         from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
         from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
@@ -336,10 +351,10 @@ def _execute(
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=executed.parent,
-                # What is left of the whole run's time is each cell's limit.
+                km=kernel,
+                # nbclient asks before each cell: what is left of the whole run's time is the cell's limit.
                 timeout_func=lambda _cell: max(deadline - time.monotonic(), 0.01),
                 on_cell_complete=progress,
-                **machinery,
             )
         except PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"
@@ -348,22 +363,6 @@ def _execute(
         except DeadKernelError:
             return "Its kernel died."
     return None
-
-
-@contextmanager
-def _machinery(folder: Path, within: Nursery | None) -> Iterator[dict[str, Any]]:
-    """What tells papermill where cells run."""
-    if within is None:
-        with _kernel_at(folder) as kernel:
-            yield {"km": kernel}
-        return
-    from papermill.engines import papermill_engines  # noqa: PLC0415
-
-    from subjunctive_admin.engine import FastEngine  # noqa: PLC0415 - papermill has to come first
-
-    # Known by its entry point when installed; a source tree on the path has none.
-    papermill_engines.register("subjunctive", FastEngine)
-    yield {"engine_name": "subjunctive", "nursery": within, "folder": folder}
 
 
 @contextmanager
