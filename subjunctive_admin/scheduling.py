@@ -8,11 +8,10 @@ deterministic: an application that wants to spread a day's load does so when it 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import fsrs
 
@@ -39,8 +38,10 @@ class Rating(IntEnum):
     EASY = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+_FSRS_RATINGS = {rating: fsrs.Rating(int(rating)) for rating in Rating}
+
+
+class Memory(NamedTuple):
     """What one learner's item carries from review to review; the columns of `practice_items`."""
 
     interval: int = 0
@@ -173,9 +174,9 @@ class Fsrs:
     def review(self, memory: Memory, rating: Rating, at: datetime) -> Memory:
         """The memory after an answer; an interval of 0 days means that it is due again within minutes."""
         at = _checked(memory, at)
-        before = _card(memory, at)
-        card, _ = self._scheduler.review_card(before, fsrs.Rating(int(rating)), at)
-        lapsed = before.state is fsrs.State.Review and rating is Rating.AGAIN
+        state, step = _state(memory)
+        card, _ = self._scheduler.review_card(_Card(memory, at, state, step), _FSRS_RATINGS[rating], at)
+        lapsed = state is fsrs.State.Review and rating is Rating.AGAIN
         return Memory(
             interval=(card.due - at).days,
             ease=memory.ease,
@@ -194,18 +195,15 @@ class Fsrs:
         return power_forgetting(_days(memory.last_review, at), memory.stability)
 
 
-def _card(memory: Memory, at: datetime) -> fsrs.Card:
-    state, step = _state(memory)
-    # The library waits a millisecond to make an id of its own.
-    return fsrs.Card(
-        card_id=0,
-        state=state,
-        step=step,
-        stability=memory.stability,
-        difficulty=memory.difficulty,
-        due=memory.due or at,
-        last_review=memory.last_review,
-    )
+class _Card(fsrs.Card):
+    """A card for one review only, so that the library's copy of it may be the card itself."""
+
+    def __init__(self, memory: Memory, at: datetime, state: fsrs.State, step: int | None) -> None:
+        # The library waits a millisecond to make an id of its own.
+        super().__init__(0, state, step, memory.stability, memory.difficulty, memory.due or at, memory.last_review)
+
+    def __copy__(self) -> _Card:
+        return self
 
 
 def _state(memory: Memory) -> tuple[fsrs.State, int | None]:

@@ -16,12 +16,14 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from subjunctive_admin import derived
+from subjunctive_admin.content.diagnosis import Grade, grade, without_accents
 from subjunctive_admin.content.diagnosis import Question as Asked
-from subjunctive_admin.content.diagnosis import grade, without_accents
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, SettingsError, UsageError
 from subjunctive_admin.schema import read_state
+from subjunctive_admin.synthetic import binary
 from subjunctive_admin.synthetic.population import (
+    COUNTING,
     DOMAIN,
     PREFIX,
     Award,
@@ -34,8 +36,8 @@ from subjunctive_admin.synthetic.population import (
     exercise_truth,
     learner_truth,
 )
-from subjunctive_admin.synthetic.workers import COLUMNS, chunks_of
-from subjunctive_admin.vocabulary import ErrorKind, Person, Tense
+from subjunctive_admin.synthetic.workers import BINARY, COLUMNS, chunks_of
+from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
 
 MOST_LEARNERS, MOST_ATTEMPTS = 99_999, 100_000_000
 _SIMULATED = f"username LIKE '{PREFIX.replace('_', chr(92) + '_')}%' AND email LIKE '%@{DOMAIN}'"
@@ -139,13 +141,17 @@ def read_library(connection: Connection) -> Library:
     ).all()
     if not exercises:
         raise NotSetUp("There is no published exercise to practise.", next_step="subjunctive-admin seed")
-    filters = [row.criteria.get("filter", {}) for row in achievements]
+    filters = {
+        number: row.criteria.get("filter", {})
+        for number, row in enumerate(achievements)
+        if row.criteria["metric"] in COUNTING
+    }
+    accents = stored.get("practice.accent_only_counts_as_right", False)
     return Library(
-        questions=tuple(_question(row, filters) for row in exercises),
+        questions=tuple(_question(row, filters, accents) for row in exercises),
         awards=tuple(_award(row.id, row.slug, row.criteria) for row in achievements),
         scheduler=stored.get("practice.scheduler", "fsrs"),
         desired_retention=stored.get("practice.desired_retention", 0.9),
-        accent_only_counts=stored.get("practice.accent_only_counts_as_right", False),
         fast_answer_ms=stored.get("practice.fast_answer_ms", 5000),
         daily_new_items=stored.get("practice.daily_new_items", 10),
         mastery_threshold=stored.get("practice.mastery_threshold", 0.8),
@@ -165,31 +171,29 @@ def _award(key: int, slug: str, criteria: Mapping[str, Any]) -> Award:
     )
 
 
-def _question(row: Any, filters: Sequence[Mapping[str, Any]]) -> Question:
+def _question(row: Any, filters: Mapping[int, Mapping[str, Any]], accents: bool) -> Question:
     features = {"tense": row.tense, "verb_type": row.verb_type, "trigger_class": row.trigger_class}
     asked = Asked(tuple(row.accepted_answers), Tense(row.tense), row.person and Person(row.person), row.conjugations)
-    right = tuple(_reply(asked, answer) for answer in row.accepted_answers)
+    right = tuple(_reply(row, answer, grade(asked, answer), accents) for answer in row.accepted_answers)
     wrong: dict[ErrorKind, list[Reply]] = {}
     for candidate in _candidates(asked, row.distractors):
-        reply = _reply(asked, candidate)
-        if reply.error_kind is not None:
-            wrong.setdefault(reply.error_kind, []).append(reply)
+        graded = grade(asked, candidate)
+        if graded.error_kind is not None:
+            wrong.setdefault(graded.error_kind, []).append(_reply(row, candidate, graded, accents))
     return Question(
         id=row.id.hex,
         slug=row.slug,
-        revision=row.revision,
         scenario=row.scenario_id.hex,
         verb_id=row.verb_id,
         tense=Tense(row.tense),
         person=row.person,
         trigger_class=row.trigger_class,
         trigger_phrase=row.trigger_phrase,
-        expected=row.correct_answer,
         right=right,
         wrong={kind: tuple(replies) for kind, replies in wrong.items()},
         counts_for=tuple(
             position
-            for position, limits in enumerate(filters)
+            for position, limits in filters.items()
             if all(features[name] == wanted for name, wanted in limits.items() if name in features)
         ),
     )
@@ -219,9 +223,13 @@ def _swapped(text: str, n: int) -> str:
     return text[: n - 1] + text[n] + text[n - 1] + text[n + 1 :]
 
 
-def _reply(asked: Asked, answer: str) -> Reply:
-    graded = grade(asked, answer)
-    return Reply(answer, graded.verdict, graded.error_kind, graded.produced_tense, graded.produced_person)
+def _reply(row: Any, answer: str, graded: Grade, accents: bool) -> Reply:
+    right = graded.is_correct(accent_only_counts=accents)
+    columns = (
+        row.id, row.revision, row.verb_id, row.tense, row.person, row.trigger_class, row.correct_answer, answer,
+        graded.verdict, right, graded.error_kind, graded.produced_tense, graded.produced_person,
+    )  # fmt: skip
+    return Reply(right, graded.verdict is not Verdict.ACCENT_ONLY, b"".join(map(binary.field, columns)))
 
 
 def plan_until(day: str | None, learners: int, attempts: int, seed: int) -> Plan:
@@ -309,12 +317,12 @@ def _load(
 ) -> None:
     # Long statements are meant here; whoever waits for the locks has a time limit of their own.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
-    with _bare(connection):
+    with _bare(connection) as new:
         done = 0
         with chunks_of(plan, library, processes) as chunks:
-            for attempts, texts in chunks:
-                for table, content in texts.items():
-                    _copy(connection, table, content)
+            for attempts, rows in chunks:
+                for table, content in rows.items():
+                    _copy(connection, table, content, frozen=new and table in _BARE)
                 done += attempts
                 if progress:
                     progress(done, plan.attempts)
@@ -327,18 +335,20 @@ def _load(
         derived.refresh(connection, chosen, everything=True, as_of=plan.until)
 
 
-def _copy(connection: Connection, table: str, content: bytes) -> None:
+def _copy(connection: Connection, table: str, content: bytes, *, frozen: bool = False) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None
-    with driver.cursor().copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN WITH (FORMAT csv)") as copy:
+    options = f"FORMAT {'binary' if table in BINARY else 'csv'}, FREEZE {'on' if frozen else 'off'}"
+    with driver.cursor().copy(f"COPY {table} ({COLUMNS[table]}) FROM STDIN WITH ({options})") as copy:
         copy.write(content)
 
 
 @contextmanager
-def _bare(connection: Connection) -> Iterator[None]:
+def _bare(connection: Connection) -> Iterator[bool]:
     """Empty tables without their indexes and foreign keys for the duration, then exactly as they were.
 
-    Four indexes and the foreign keys make a load five times slower. Tables that hold a row keep everything.
+    Four indexes and the foreign keys make a load five times slower. Tables that hold a row keep everything; yields
+    whether they were empty. Their files are new then, which spares the write-ahead log where it is minimal.
     """
     empty = [t for t in _BARE if not connection.execute(text(f"SELECT EXISTS (SELECT FROM {t})")).scalar_one()]
     # A unique constraint can only go once no foreign key of another table needs it.
@@ -347,7 +357,9 @@ def _bare(connection: Connection) -> Iterator[None]:
     for name, table, _, constraint in dropped:
         gone = f"ALTER TABLE {table} DROP CONSTRAINT {name}" if constraint else f"DROP INDEX {name}"
         connection.execute(text(gone))
-    yield
+    if whole:
+        connection.execute(text(f"TRUNCATE {', '.join(_BARE)}"))
+    yield whole
     connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
     for name, table, definition, constraint in reversed(dropped):
         connection.execute(

@@ -7,6 +7,7 @@ or the exercise's slug, so that a learner is the same in a population of 3 or of
 from __future__ import annotations
 
 import math
+import struct
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from itertools import accumulate
 from random import Random
 from zoneinfo import ZoneInfo
 
-from subjunctive_admin.scheduling import Memory, algorithm, power_forgetting, rate
-from subjunctive_admin.vocabulary import ErrorKind, Tense, Verdict
+from subjunctive_admin.scheduling import Memory, Rating, algorithm, power_forgetting, rate
+from subjunctive_admin.synthetic import binary
+from subjunctive_admin.vocabulary import SUBJUNCTIVE_TENSES, ErrorKind, Tense
 
 PREFIX, DOMAIN = "sim_", "example.invalid"
 _ZONES = (
@@ -37,6 +39,8 @@ _FLAWED = 0.05
 _RECALL_FLOOR = 0.4
 """What is left of a known form when its memory is gone: it can still be worked out from the rules."""
 _LONGEST_MS = 30_000
+COUNTING = frozenset({"total_attempts", "correct_attempts", "accuracy", "tenses_practised", "fast_correct"})
+"""The metrics of achievements that are counted answer by answer."""
 _SECONDS_AN_ANSWER = 45
 """More than the longest answer and the pause after it: what planning allows, so that sittings never overlap."""
 
@@ -62,29 +66,25 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One thing a learner might write, with what the grader says of it."""
+    """One thing a learner might write, whether it is right, and the fields of it and its exercise."""
 
-    text: str
-    verdict: Verdict
-    error_kind: ErrorKind | None
-    produced_tense: str | None
-    produced_person: str | None
+    is_correct: bool
+    is_exact: bool
+    fields: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A published exercise, its right and wrong replies, and the criteria it counts for (by position)."""
+    """A published exercise, its right and wrong replies, and the criteria its answers count for (by position)."""
 
     id: str
     slug: str
-    revision: int
     scenario: str
     verb_id: int
     tense: Tense
     person: str | None
     trigger_class: str | None
     trigger_phrase: str | None
-    expected: str
     right: tuple[Reply, ...]
     wrong: Mapping[ErrorKind, tuple[Reply, ...]]
     counts_for: tuple[int, ...]
@@ -120,7 +120,6 @@ class Library:
     awards: tuple[Award, ...]
     scheduler: str
     desired_retention: float
-    accent_only_counts: bool
     fast_answer_ms: int
     daily_new_items: int
     mastery_threshold: float
@@ -233,18 +232,18 @@ def probability(learner: LearnerTruth, truth: ExerciseTruth, seen: int, elapsed_
 
 @dataclass
 class Rows:
-    """What one learner left behind, in the columns of `loading.COLUMNS`."""
+    """What one learner left behind, in the columns of `workers.COLUMNS`; attempts as rows of a binary COPY."""
 
     users: list[tuple[object, ...]] = field(default_factory=list)
     sessions: list[tuple[object, ...]] = field(default_factory=list)
     items: list[tuple[object, ...]] = field(default_factory=list)
-    attempts: list[tuple[object, ...]] = field(default_factory=list)
+    attempts: list[bytes] = field(default_factory=list)
     awards: list[tuple[object, ...]] = field(default_factory=list)
 
 
 @dataclass
 class _Item:
-    id: str
+    id: bytes
     questions: list[int]
     memory: Memory = field(default_factory=Memory)
     answers: int = 0
@@ -255,18 +254,18 @@ class _Item:
 class Life:
     """One learner's practice from sign-up to their last answer."""
 
-    def __init__(self, plan: Plan, library: Library, truths: Sequence[ExerciseTruth], number: int, quota: int) -> None:
-        self.plan, self.library, self.truths, self.quota = plan, library, truths, quota
-        self.learner = learner_truth(plan, number)
-        self.random = Random(f"{plan.seed}:life:{number}")
-        self.algorithm = algorithm(library.scheduler, library.desired_retention)
+    def __init__(self, world: World, number: int, quota: int) -> None:
+        self.plan, self.library, self.truths, self.quota = world.plan, world.library, world.truths, quota
+        self.learner = learner_truth(self.plan, number)
+        self.random = Random(f"{self.plan.seed}:life:{number}")
+        self.algorithm = algorithm(self.library.scheduler, self.library.desired_retention)
         self.rows = Rows()
         self.items: dict[tuple[int, str, str | None, str], _Item] = {}
-        self.due: list[tuple[float, str, tuple[int, str, str | None, str]]] = []
+        self.due: list[tuple[float, bytes, tuple[int, str, str | None, str]]] = []
         self.unmet = self._curriculum()
         self.new_on: dict[date, int] = {}
-        self.tally = _Tally(library)
-        self.id = ""
+        self.tally = _Tally(self.library)
+        self.id = b""
 
     def live(self) -> Rows:
         """The learner's rows; all of them together hold exactly the quota of attempts."""
@@ -276,7 +275,7 @@ class Life:
         zone = self.learner.moves_to if self._moved(sittings[-1][0]) else self.learner.zone
         self.rows.users.append(
             (
-                self.id, self.learner.username, f"{self.learner.username}@{DOMAIN}", _time(signed_up), zone,
+                self.id.hex(), self.learner.username, f"{self.learner.username}@{DOMAIN}", _time(signed_up), zone,
                 self.learner.goal_minutes, self.plan.words, _time(sittings[-1][0]), self.random.random() < 0.88,
             )
         )  # fmt: skip
@@ -363,8 +362,9 @@ class Life:
     def _sit(self, start: float, answers: int, *, last: bool) -> None:
         random, session = self.random, self._uuid(start)
         today, now = self._local_day(_time(start)), start
+        begin = _ROW + binary.field(self.id) + binary.field(session)
         for _ in range(answers):
-            now += self._answer(session, now, today)
+            now += self._answer(begin, now, today)
         # Whoever leaves for good, and now and then somebody else, closes the page instead of the session – unless
         # there is an award to be had.
         leaves = random.random() < (0.25 if last else 0.02) and not self.tally.to_win(
@@ -375,13 +375,13 @@ class Life:
         kind = random.choices(("practice", "review", "assessment", "challenge"), (70, 20, 5, 5))[0]
         self.rows.sessions.append(
             (
-                session, self.id, kind, _time(start), self._local_day(_time(start)), self.learner.goal_minutes,
+                session.hex(), self.id.hex(), kind, _time(start), self._local_day(_time(start)), self.learner.goal_minutes,
                 None if ended is None else _time(ended), "{" + ",".join(unlocked) + "}",
             )
         )  # fmt: skip
 
-    def _answer(self, session: str, now: float, today: date) -> float:
-        """One answer; returns the seconds until the next question."""
+    def _answer(self, begin: bytes, now: float, today: date) -> float:
+        """One answer, whose row begins so; returns the seconds until the next question."""
         random, learner = self.random, self.learner
         item = self._pick(now, today)
         position = item.questions[item.turn % len(item.questions)]
@@ -396,44 +396,38 @@ class Life:
         reply = self._reply(question, right)
         milliseconds = learner.pace_ms * random.lognormvariate(0.1 * truth.difficulty + (0 if right else 0.2), 0.4)
         milliseconds = int(min(max(milliseconds, 600), _LONGEST_MS))
-        at = _time(now + milliseconds / 1000)
-        correct = reply.verdict is not Verdict.WRONG and (
-            reply.verdict is not Verdict.ACCENT_ONLY or self.library.accent_only_counts
-        )
+        given = now + milliseconds / 1000
+        micros = int(given * 1_000_000) - _EPOCH_MICROS
+        at = binary.EPOCH + timedelta(microseconds=micros)
+        correct = reply.is_correct
         sure = None if random.random() < 0.3 else min(max(round(1 + 4 * chance + random.gauss(0, 0.9)), 1), 5)
         rating = rate(
             is_correct=correct,
-            exact=reply.verdict is not Verdict.ACCENT_ONLY,
+            exact=reply.is_exact,
             response_time_ms=milliseconds,
             fast_answer_ms=self.library.fast_answer_ms,
             hints_used=hints,
             confidence=sure,
         )
-        scheduled: tuple[object, ...] = (None,) * 8
+        scheduled = _UNSCHEDULED
         item.answers += 1
         item.successes = item.successes + 1 if correct else item.successes // 2
         if question.person is None:
             # Not scheduled; asked again after a while.
             item.memory = Memory(last_review=at)
-            heappush(self.due, (at.timestamp() + 3 * 86_400, item.id, question.item))
+            heappush(self.due, (given + 3 * 86_400, item.id, question.item))
         else:
             after = item.memory = self.algorithm.review(memory, rating, at)
             assert after.due is not None
             heappush(self.due, (after.due.timestamp(), item.id, question.item))
-            scheduled = (
-                item.id, int(rating), memory.interval, after.interval, memory.ease, after.ease,
-                memory.stability, after.stability,
-            )  # fmt: skip
+            scheduled = _scheduled(item.id, rating, memory, after)
         day = self._local_day(at)
         self.tally.add(question, correct, milliseconds, day)
-        self.rows.attempts.append(
-            (
-                self._uuid(at.timestamp()), self.id, session, *scheduled, question.id, question.revision,
-                question.verb_id, question.tense, question.person, question.trigger_class, question.expected,
-                reply.text, reply.verdict, correct, reply.error_kind, reply.produced_tense, reply.produced_person,
-                milliseconds, hints, sure, at, at + timedelta(milliseconds=random.randint(20, 400)),
-                day,
-            )
+        # A third of the work was to have each of thirty values written by itself.
+        self.rows.attempts += (
+            begin, _ID.pack(16, self._uuid(given)), scheduled, reply.fields,
+            _TIMED.pack(4, milliseconds, 4, hints), binary.field(sure),
+            _DATED.pack(8, micros, 8, micros + 20_000 + int(380_000 * random.random()), 4, binary.days(day)),
         )  # fmt: skip
         return milliseconds / 1000 + random.uniform(3, 14)
 
@@ -450,7 +444,7 @@ class Life:
     def _close(self, ended: float) -> list[str]:
         at = _time(ended)
         unlocked = self.tally.closed(lambda: self._mastered(at))
-        self.rows.awards.extend((self._uuid(ended), self.id, award.id, at) for award in unlocked)
+        self.rows.awards.extend((self._uuid(ended).hex(), self.id.hex(), award.id, at) for award in unlocked)
         return sorted(award.slug for award in unlocked)
 
     def _mastered(self, at: datetime) -> int:
@@ -468,17 +462,17 @@ class Life:
         memory = item.memory
         self.rows.items.append(
             (
-                item.id, self.id, *question.item, question.trigger_phrase, self.library.scheduler, memory.interval,
+                item.id.hex(), self.id.hex(), *question.item, question.trigger_phrase, self.library.scheduler, memory.interval,
                 memory.ease, memory.repetitions, memory.lapses, memory.stability, memory.difficulty, memory.due,
                 memory.last_review,
             )
         )  # fmt: skip
 
-    def _uuid(self, at: float) -> str:
+    def _uuid(self, at: float) -> bytes:
         """A UUIDv7 of that time (RFC 9562), its random part from the learner's own stream."""
         bits = self.random.getrandbits(74)
         value = (int(at * 1000) << 80) | (0x7 << 76) | ((bits >> 62) << 64) | (0b10 << 62) | (bits & ((1 << 62) - 1))
-        return f"{value:032x}"
+        return value.to_bytes(16)
 
 
 class _Tally:
@@ -503,10 +497,10 @@ class _Tally:
         for position in question.counts_for:
             if position in self.open:
                 self.answers[position] += 1
-                self.right[position] += correct
-                self.fast[position] += correct and milliseconds < self.library.awards[position].max_ms
-                if question.tense.endswith("_subjunctive"):
-                    self.tenses[position].add(question.tense)
+                self.tenses[position].add(question.tense)
+                if correct:
+                    self.right[position] += 1
+                    self.fast[position] += milliseconds < self.library.awards[position].max_ms
         if correct and question.id not in self.solved:
             self.solved.add(question.id)
             self.left[question.scenario] -= 1
@@ -536,7 +530,7 @@ class _Tally:
                 "total_attempts": self.answers[n],
                 "correct_attempts": self.right[n],
                 "fast_correct": self.fast[n],
-                "tenses_practised": len(self.tenses[n]),
+                "tenses_practised": len(self.tenses[n].intersection(SUBJUNCTIVE_TENSES)),
                 "sessions": self.sessions + 1,
                 "longest_streak": self.longest,
                 "scenarios_completed": sum(not left for left in self.left.values()),
@@ -549,12 +543,36 @@ def _weighted(random: Random, choices: Sequence[tuple[str, int]]) -> str:
     return choices[bisect(ends, random.random() * ends[-1])][0]
 
 
+_ROW = binary.row_of(30)
+_UNSCHEDULED = binary.NULL * 8
+_ID, _TIMED, _DATED = struct.Struct(">i16s"), struct.Struct(">iiii"), struct.Struct(">iqiqii")
+_REVIEW, _MEMORY = struct.Struct(">i16siiiiiiidid"), struct.Struct(">id")
+_EPOCH_MICROS = int(binary.EPOCH.timestamp()) * 1_000_000
+
+
+def _scheduled(item: bytes, rating: Rating, before: Memory, after: Memory) -> bytes:
+    """The item's id, the rating, and interval, ease and stability before and after, as fields."""
+    review = _REVIEW.pack(
+        16, item, 4, rating, 4, before.interval, 4, after.interval, 8, before.ease, 8, after.ease
+    )  # fmt: skip
+    known, new = (
+        binary.NULL if memory.stability is None else _MEMORY.pack(8, memory.stability) for memory in (before, after)
+    )
+    return review + known + new
+
+
 def _time(at: float) -> datetime:
     return datetime.fromtimestamp(round(at, 6), UTC)
 
 
-def lives(plan: Plan, library: Library, numbers: Sequence[int], counts: Sequence[int]) -> Iterator[Rows]:
-    """The rows of these learners, one after the other."""
-    truths = [exercise_truth(plan.seed, question.slug, question.tense) for question in library.questions]
-    for number, quota in zip(numbers, counts, strict=True):
-        yield Life(plan, library, truths, number, quota).live()
+class World:
+    """What learners live in: the plan, the library, and the truth of its exercises."""
+
+    def __init__(self, plan: Plan, library: Library) -> None:
+        self.plan, self.library = plan, library
+        self.truths = [exercise_truth(plan.seed, question.slug, question.tense) for question in library.questions]
+
+    def lives(self, numbers: Sequence[int], counts: Sequence[int]) -> Iterator[Rows]:
+        """The rows of these learners, one after the other."""
+        for number, quota in zip(numbers, counts, strict=True):
+            yield Life(self, number, quota).live()
