@@ -64,6 +64,7 @@ SETTINGS = {
     "shared_buffers": "128MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Nobody streams from a private server and backups are dumps; what is loaded into new tables is not logged twice.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "password_encryption": "scram-sha-256",

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import Engine, event, func, insert, make_url, select, text
+from sqlalchemy import func, insert, make_url, select, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.pool import NullPool
@@ -42,6 +42,7 @@ from subjunctive_admin.models import Exercise, PracticeItem, Scenario, User
 from subjunctive_admin.settings import load_settings
 from tests.builders import NOON, make_exercise, make_item, make_scenario, make_user, make_verb
 from tests.conftest import close
+from tests.statements import statements
 
 Remade = Callable[..., Database]
 NEW_USER = {"username": "ana", "email": "ana@example.org", "hashed_password": "x" * 40}
@@ -68,21 +69,6 @@ def as_superuser(server: EmbeddedServer) -> Iterator[Callable[[str], Any]]:
             yield lambda statement: connection.execute(text(statement))
     finally:
         admin.dispose()
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """The statements that reach the server inside the block."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def users(database: Database) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -11,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from subjunctive_admin import derived, practice
@@ -41,6 +39,7 @@ from tests.builders import (
     make_user,
     make_verb,
 )
+from tests.statements import statements
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=365)
@@ -642,20 +641,6 @@ def test_a_value_that_is_not_what_it_follows_from_is_found_and_mended(
     assert differing(session) == []
 
 
-@contextmanager
-def statements(session: Session) -> Iterator[list[str]]:
-    ran: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        ran.append(statement)
-
-    event.listen(session.connection(), "before_cursor_execute", note)
-    try:
-        yield ran
-    finally:
-        event.remove(session.connection(), "before_cursor_execute", note)
-
-
 def test_the_number_of_statements_does_not_grow_with_the_learners(session: Session) -> None:
     counts = []
     for learners in (1, 5):
@@ -663,9 +648,9 @@ def test_the_number_of_statements_does_not_grow_with_the_learners(session: Sessi
             user = make_user(session)
             sat(session, user, NOON, 2, practice_item_id=make_item(session, user_id=user.id).id)
         session.flush()
-        with statements(session) as refreshing:
+        with statements(session.connection()) as refreshing:
             derived.refresh(session.connection())
-        with statements(session) as checking:
+        with statements(session.connection()) as checking:
             derived.differences(session.connection())
         counts.append((len(refreshing), len(checking)))
     assert counts == [(22, 20), (22, 20)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import correlation, fmean
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -26,6 +28,7 @@ from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, UsageErr
 from subjunctive_admin.ops.health import run_health
 from subjunctive_admin.scheduling import Memory, Rating, algorithm
 from subjunctive_admin.schema import fingerprint, setup
+from subjunctive_admin.synthetic import binary
 from subjunctive_admin.synthetic.loading import (
     check_plan,
     ensure,
@@ -299,6 +302,21 @@ def test_learners_live_in_their_zones_and_some_move(simulated: Database) -> None
 
 
 # Loading, again and away
+
+
+def test_a_binary_row_is_read_as_what_was_written(own: Database) -> None:
+    key, at = uuid4(), datetime(1999, 12, 31, 23, 59, 59, 250_000, tzinfo=UTC)
+    row = (key, "¿Que él «hable»?", None, True, -7)
+    timed = struct.pack(">iqii", 8, (at - binary.EPOCH) // timedelta(microseconds=1), 4, binary.days(at.date()))
+    content = binary.row_of(7) + b"".join(map(binary.field, row)) + timed
+    with own.connection(write=True) as connection:
+        connection.execute(
+            text("CREATE TEMP TABLE rows (a uuid, b text, c text, d bool, e int, f timestamptz, g date)")
+        )
+        cursor: Any = connection.connection.cursor()
+        with cursor.copy("COPY rows FROM STDIN WITH (FORMAT binary)") as copy:
+            copy.write(binary.HEADER + content + content + binary.TRAILER)
+        assert connection.execute(text("SELECT * FROM rows")).all() == [(*row, at, at.date())] * 2
 
 
 def test_the_same_plan_again_changes_nothing_even_on_another_day(own: Database) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from subjunctive_admin import users_view as view
 from subjunctive_admin.db import Database
@@ -19,6 +18,7 @@ from subjunctive_admin.users_view import Attention, States, read_accounts
 from subjunctive_admin.vocabulary import Status
 from tests.analytics.practice import School
 from tests.builders import make_attempt, make_session
+from tests.statements import statements
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 """A Wednesday."""
@@ -212,14 +212,8 @@ def test_more_accounts_take_no_more_statements(database: Database, accounts: Any
     numbers = []
     for batch in range(2):
         accounts(*[(f"pupil{batch}{at}", 40, {"practised": at}) for at in range(4)])
-        seen: list[str] = []
-
-        def note(*given: Any, seen: list[str] = seen) -> None:
-            seen.append(given[2])
-
-        event.listen(database.engine, "before_cursor_execute", note)
-        read_accounts(database)
-        event.remove(database.engine, "before_cursor_execute", note)
+        with statements(database.engine) as seen:
+            read_accounts(database)
         numbers.append(len(seen))
     assert numbers == [5, 5]
 

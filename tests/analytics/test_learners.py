@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from subjunctive_admin.analytics import learners
@@ -29,6 +27,7 @@ from tests.builders import (
     make_session,
     make_summary,
 )
+from tests.statements import statements
 
 WEEK = Window(date(2026, 3, 2), date(2026, 3, 8))
 PRESENT, PAST = Tense.PRESENT_SUBJUNCTIVE, Tense.IMPERFECT_SUBJUNCTIVE
@@ -334,20 +333,6 @@ def test_a_window_that_cannot_be_is_refused_in_words(database: Database, given: 
         read_performance(database, **given)
 
 
-@contextmanager
-def counted_statements(database: Database) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(*given: Any) -> None:
-        seen.append(given[2])
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
-
-
 def test_more_learners_and_answers_take_no_more_statements(database: Database) -> None:
     numbers = []
     for names in (["ana"], ["bob", "eva", "ivan", "lola"]):
@@ -357,7 +342,7 @@ def test_more_learners_and_answers_take_no_more_statements(database: Database) -
                 learner = school.learner(name)
                 for day in range(5):
                     school.answer(learner, day, right=day % 2 == 0)
-        with counted_statements(database) as seen:
+        with statements(database.engine) as seen:
             read_performance(database)
         numbers.append(len(seen))
     assert numbers == [17, 17]

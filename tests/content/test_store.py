@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from subjunctive_admin.content import store
@@ -21,6 +20,7 @@ from subjunctive_admin.structures import Content
 from subjunctive_admin.vocabulary import ContentStatus, ItemKind, OperationKind
 from tests.content.items import HISTORY_TABLES, achievement, entry, exercise, rows_of, scenario, verb, verb_fields
 from tests.refusals import refused_by
+from tests.statements import statements
 
 
 def added(session: Session, *contents: Content) -> None:
@@ -48,21 +48,6 @@ def translation(session: Session, key: str = "hablar") -> str:
 
 def count_of(session: Session, table: type[Any]) -> int:
     return session.scalar(select(func.count()).select_from(table)) or 0
-
-
-@contextmanager
-def counted_statements(session: Session) -> Iterator[list[str]]:
-    connection = session.connection()
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.append(statement)
-
-    event.listen(connection, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(connection, "before_cursor_execute", note)
 
 
 def both_at_once(database: Database, act: Callable[[Session], Any]) -> list[Any]:
@@ -160,7 +145,7 @@ def test_loading_everything_takes_three_statements_however_much_there_is(session
     session.expire_all()
     for kind, most in ((ItemKind.VERB, 1), (ItemKind.EXERCISE, 3), (ItemKind.SCENARIO, 1)):
         session.expunge_all()
-        with counted_statements(session) as seen:
+        with statements(session.connection()) as seen:
             load_all(session, kind)
         assert len(seen) <= most, seen
 
