@@ -50,6 +50,8 @@ class RunningLab:
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
+            # Tests under nohup would hand on that hanging up is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - no threads yet
         )
         self.address = ""
 
