@@ -32,6 +32,7 @@ from subjunctive_admin.vocabulary import (
     ContentStatus,
     DifficultyLevel,
     ErrorKind,
+    ExerciseType,
     Person,
     PracticeCategory,
     Scheduler,
@@ -371,7 +372,8 @@ _ASKED = text(
     """
     SELECT clock_timestamp() AS now, s.id AS session_id, s.started_at, s.completed_at,
            e.id AS exercise_id, e.slug, e.scenario_id, e.status, e.revision, e.verb_id, e.tense, e.person,
-           e.trigger_class, e.trigger_phrase, e.correct_answer, e.accepted_answers, v.conjugations,
+           e.trigger_class, e.trigger_phrase, e.correct_answer, e.accepted_answers, e.exercise_type, v.conjugations,
+           v.infinitive,
            i.id AS item_id, i.current_interval, i.ease_factor, i.repetitions, i.lapses, i.memory_stability,
            i.memory_difficulty, i.next_review_date, i.last_reviewed,
            r.id AS repeat_of, r.user_id AS repeat_user, r.session_id AS repeat_session,
@@ -528,7 +530,10 @@ def _id_taken(attempt_id: UUID | None) -> Conflict:
 
 def _question(asked: Row[Any]) -> Question:
     person = asked.person and Person(asked.person)
-    return Question(tuple(asked.accepted_answers), Tense(asked.tense), person, asked.conjugations)
+    # Words that ask for the subjunctive are no form of the verb: there is nothing to diagnose.
+    infinitive = None if asked.exercise_type == ExerciseType.TRIGGER_IDENTIFICATION else asked.infinitive
+    forms = asked.conjugations if infinitive else {}
+    return Question(tuple(asked.accepted_answers), Tense(asked.tense), person, forms, infinitive)
 
 
 def _attempt_row(asked: Row[Any], answer: Answer, graded: Grade, right: bool) -> dict[str, Any]:

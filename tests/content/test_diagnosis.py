@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subjunctive_admin.content.diagnosis import Grade, Question, grade, mood, normalised, without_accents
+from subjunctive_admin.content.conjugation import NotAVerb, Rule, conjugate
+from subjunctive_admin.content.diagnosis import (
+    Grade,
+    Question,
+    diagnose,
+    grade,
+    mood,
+    normalised,
+    sounds,
+    without_accents,
+)
 from subjunctive_admin.seeding import read_seeds
 from subjunctive_admin.structures import ExerciseContent, VerbContent
 from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
@@ -154,3 +164,159 @@ def test_every_seeded_answer_is_right_and_no_distractor_is() -> None:
 @pytest.mark.parametrize("tense", Tense)
 def test_every_tense_has_a_mood(tense: Tense) -> None:
     assert mood(tense) in ("subjunctive", "indicative", "imperative")
+
+
+# Diagnosis
+
+LIBRARY = sorted(i.content.infinitive for i in read_seeds() if isinstance(i.content, VerbContent))
+HARD = ["sentarse", "empezar", "pedir", "decir", "conocer", "construir", "enviar", "oír", "reír", "ocurrir", "errar"]
+SWITCHED = {
+    Rule.SPELLING: ErrorKind.SPELLING,
+    Rule.STEM_CHANGE: ErrorKind.STEM,
+    Rule.IRREGULAR: ErrorKind.IRREGULAR,
+    Rule.ACCENT: ErrorKind.ACCENT,
+    Rule.PARTICIPLE: ErrorKind.PARTICIPLE,
+}
+
+
+def kinds(infinitive: str, tense: str, person: str, answer: str, *, bare: bool = False) -> list[str | None]:
+    return [one.error_kind for one in diagnose(infinitive, tense, person, answer, bare=bare)]
+
+
+@pytest.mark.parametrize(
+    ("verb", "tense", "person", "answer", "kind"),
+    [
+        ("buscar", "present_subjunctive", "yo", "busce", "spelling"),
+        ("buscar", "present_subjunctive", "yo", "busco", "mood"),
+        ("dormir", "present_subjunctive", "nosotros", "dormamos", "stem"),
+        ("dormir", "present_subjunctive", "nosotros", "duermamos", "stem"),
+        ("hablar", "imperfect_subjunctive", "nosotros", "hablaramos", "accent"),
+        ("hablar", "present_subjunctive", "el", "hables", "person"),
+        ("hablar", "present_subjunctive", "el", "hablara", "tense"),
+        ("decir", "present_perfect_subjunctive", "yo", "haya decido", "participle"),
+        ("hablar", "present_perfect_subjunctive", "yo", "he hablado", "mood"),
+        ("hablar", "present_perfect_subjunctive", "yo", "sea hablado", "auxiliary"),
+        ("hablar", "present_perfect_subjunctive", "ellos", "hayan hablados", "participle"),
+        ("hablar", "present_perfect_subjunctive", "yo", "hablado", "auxiliary"),
+        ("hablar", "present_subjunctive", "yo", "hablar", "infinitive"),
+        ("sentarse", "present_subjunctive", "yo", "siente", "pronoun"),
+        ("hablar", "present_subjunctive", "yo", "me hable", "pronoun"),
+        ("hablar", "imperfect_subjunctive", "yo", "habliera", "ending"),
+        ("dormir", "present_subjunctive", "tu", "durmás", "voseo"),
+        ("haber", "present_subjunctive", "yo", "haiga", "folk"),
+        ("poder", "present_subjunctive", "nosotros", "puédamos", "folk"),
+        ("conocer", "present_subjunctive", "yo", "conosca", "phonetic"),
+        ("hacer", "present_subjunctive", "yo", "aga", "phonetic"),
+        ("tener", "present_subjunctive", "yo", "tena", "irregular"),
+        ("hablar", "present_subjunctive", "yo", "hbale", "typo"),
+        ("hablar", "present_subjunctive", "yo", "hablaria", "mood"),
+        ("hablar", "present_subjunctive", "yo", "zzz", "unknown"),
+        ("hablar", "present_subjunctive", "yo", "", "unknown"),
+    ],
+)
+def test_an_answer_names_the_rule_it_missed(verb: str, tense: str, person: str, answer: str, kind: str) -> None:
+    assert kinds(verb, tense, person, answer)[0] == kind
+
+
+def test_a_right_answer_has_one_reading_and_no_error() -> None:
+    for answer in ("hablara", "hablase"):
+        (reading,) = diagnose("hablar", "imperfect_subjunctive", "yo", answer)
+        assert (reading.error_kind, reading.form_of) == (None, (Tense.IMPERFECT_SUBJUNCTIVE, Person.YO))
+    assert diagnose("hablar", "imperfect_subjunctive", "yo", "hablase")[0].en.endswith("is hablara.")
+
+
+def test_a_form_of_several_persons_is_read_in_their_order() -> None:
+    found = diagnose("hablar", "present_subjunctive", "tu", "hable")
+    cells = [one.form_of for one in found if one.form_of and one.form_of[0] is Tense.PRESENT_SUBJUNCTIVE]
+    assert cells == [(Tense.PRESENT_SUBJUNCTIVE, Person.YO), (Tense.PRESENT_SUBJUNCTIVE, Person.EL)]
+
+
+def test_feedback_is_a_sentence_in_both_languages() -> None:
+    (reading,) = diagnose("buscar", "present_subjunctive", "yo", "busco")
+    assert reading.as_dict()["feedback"] == {
+        "en": "“busco” is the present indicative, yo; this clause takes the subjunctive: busque.",
+        "es": "«busco» es el presente de indicativo, yo; aquí hace falta el subjuntivo: busque.",
+    }
+
+
+def test_with_the_pronoun_in_the_prompt_the_answer_is_the_form_alone() -> None:
+    asked_for = ("sentarse", "present_subjunctive", "yo")
+    assert kinds(*asked_for, "siente", bare=True) == [None]
+    assert kinds(*asked_for, "me siente", bare=True)[0] == "pronoun"
+    assert kinds(*asked_for, "siento", bare=True)[0] == "mood"
+
+
+@pytest.mark.parametrize("infinitive", [*LIBRARY, *HARD])
+def test_every_other_cell_of_the_paradigm_is_read_as_that_cell(infinitive: str) -> None:
+    paradigm = conjugate(infinitive)
+    cells = [(tense, person) for tense in Tense for person in Person if paradigm[tense, person].forms]
+    for asked_for in ((Tense.PRESENT_SUBJUNCTIVE, Person.EL), (Tense.IMPERFECT_SUBJUNCTIVE, Person.ELLOS)):
+        right = paradigm[asked_for].forms
+        for cell in cells:
+            for form in paradigm[cell].forms:
+                if form not in right:
+                    found = {one.form_of: one.error_kind for one in diagnose(infinitive, *asked_for, form)}
+                    wanted = ErrorKind.PERSON if cell[0] is asked_for[0] else None
+                    wanted = wanted or (ErrorKind.TENSE if mood(cell[0]) == "subjunctive" else ErrorKind.MOOD)
+                    assert found[cell] is wanted, (form, cell)
+
+
+@pytest.mark.parametrize("infinitive", [*LIBRARY, *HARD])
+def test_every_rule_switched_off_is_labelled_as_that_rule(infinitive: str) -> None:
+    paradigm = conjugate(infinitive)
+    for rule, kind in SWITCHED.items():
+        variant = conjugate(infinitive, without=frozenset({rule}))
+        for tense in Tense:
+            for person in Person:
+                right = paradigm[tense, person].forms
+                for form in set(variant[tense, person].forms) - set(right) if right else ():
+                    assert kind in kinds(infinitive, tense, person, form), (rule, tense, person, form)
+
+
+@given(st.sampled_from(LIBRARY), st.sampled_from(Tense), st.sampled_from(Person), st.text(max_size=40))
+def test_whatever_is_typed_has_a_reading(infinitive: str, tense: Tense, person: Person, answer: str) -> None:
+    found = diagnose(infinitive, tense, person, answer)
+    assert found
+    assert all(one.en.endswith(".") and one.es.endswith(".") for one in found)
+
+
+def test_what_is_no_verb_has_no_diagnosis() -> None:
+    with pytest.raises(NotAVerb):
+        diagnose("mesa", "present_subjunctive", "yo", "hable")
+    with pytest.raises(ValueError, match="no_tense"):
+        diagnose("hablar", "no_tense", "yo", "hable")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("conozca", "conosca"), ("viva", "biba"), ("llegue", "yegue"), ("haga", "aga")]
+)
+def test_what_sounds_alike_in_most_of_america_is_folded(one: str, other: str) -> None:
+    assert sounds(one) == sounds(other)
+
+
+# Grading with it
+
+
+def of_verb(infinitive: str, *accepted: str, tense: str = "present_subjunctive", person: str = "yo") -> Question:
+    forms = conjugate(infinitive).forms()
+    return Question(accepted, Tense(tense), Person(person), forms, infinitive)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [("busce", "spelling"), ("bosque", "typo"), ("vusque", "phonetic"), ("qqq", "unknown")]
+)
+def test_a_grade_carries_the_diagnosis(answer: str, kind: str) -> None:
+    found = grade(of_verb("buscar", "busque"), answer)
+    assert (found.verdict, found.error_kind) == (Verdict.WRONG, ErrorKind(kind))
+
+
+def test_in_a_whole_sentence_the_form_is_found_beside_the_accepted_one() -> None:
+    question = of_verb("comer", "Quiero que comas conmigo.", "Quiero que tú comas conmigo.", person="tu")
+    assert grade(question, "quiero que comes conmigo").error_kind is ErrorKind.MOOD
+    assert grade(question, "Quiero que tú comías conmigo.").error_kind is ErrorKind.MOOD
+    assert grade(question, "Quiero comer contigo").error_kind is ErrorKind.UNKNOWN
+
+
+def test_words_that_are_no_form_of_a_verb_are_not_diagnosed() -> None:
+    question = Question(("ojalá",), Tense.PRESENT_SUBJUNCTIVE, Person.EL, {}, None)
+    assert grade(question, "hagas") == Grade(Verdict.WRONG, ErrorKind.UNKNOWN)

@@ -1,0 +1,176 @@
+"""Which verbs follow which irregular model: every member by name, never by its ending.
+
+Innovar, derogar, compensar and pretender look like renovar, rogar, pensar and tender and are regular: an ending
+says nothing. After the Nueva gramática (2009) and the Ortografía (2010) of the Real Academia Española.
+"""
+
+from __future__ import annotations
+
+
+def _verbs(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Stem vowels that change under stress
+
+E_IE = _verbs(
+    """abnegar acertar acrecentar alentar apacentar apretar arrendar asentar aserrar atravesar aventar calentar cegar
+    cerrar comenzar concertar confesar denegar desacertar desalentar desapretar desasosegar desatravesar desconcertar
+    desempedrar desencerrar desenterrar desgobernar deshelar desherrar desmembrar despernar despertar despezar
+    desplegar desterrar desvergonzarse empedrar empezar encerrar encomendar encubertar enmendar ensangrentar
+    enterrar entrecerrar errar escarmentar estregar fregar gobernar helar herrar incensar manifestar mentar merendar
+    negar nevar pensar perniquebrar plegar quebrar recalentar recomendar recomenzar refregar regar remendar renegar
+    repensar replegar requebrar resegar resquebrar restregar retemblar retentar reventar segar sembrar sentar serrar
+    sobrecalentar sobresembrar resembrar sosegar soterrar subarrendar temblar tentar trasegar tropezar desnevar
+    desasentar desembarrar desaferrar
+    ascender atender cerner coextender condescender contender defender desatender descender desentender distender
+    encender entender extender heder hender malentender perder reencender reverter sobreentender sobrentender
+    subtender tender transcender trascender verter
+    cernir concernir discernir hendir
+    querer bienquerer malquerer"""
+) - _verbs("desvergonzarse desembarrar desaferrar despezar encubertar")
+
+O_UE = _verbs(
+    """acordar acostar almorzar aporcar apostar aprobar asonar avergonzar clocar aclocar enclocar colar colgar comprobar
+    concordar consolar consonar contar costar degollar demostrar denostar desacordar desaprobar descolgar descollar
+    desconsolar descontar desencordar desengrosar desollar despoblar destrocar desvergonzar discordar disonar encontrar
+    encordar engrosar enrocar ensoñar entortar esforzar forzar holgar hollar mancornar mostrar moblar amoblar
+    desamoblar poblar probar recolar recontar recordar recostar reencontrar reforzar regoldar renovar reprobar repoblar
+    resollar resonar retostar retronar revolar revolcar rodar rogar sobrevolar soldar desoldar soltar sonar sonrodar
+    soñar superpoblar tostar trascolar trascordar trasvolar trastrocar trocar tronar atronar volar volcar desosar
+    malsonar trasoñar encorar descornar
+    absolver cocer condoler conmover demoler desenvolver devolver disolver doler entremorder envolver escocer llover
+    moler morder mover oler poder promover recocer recoser remorder remover resolver retorcer contorcer destorcer
+    revolver soler torcer volver"""
+) - _verbs("recoser aporcar enrocar")
+
+IE_I = _verbs(
+    """adherir advertir arrepentir asentir conferir consentir controvertir convertir deferir desmentir diferir digerir
+    disentir divertir extravertir herir hervir inferir ingerir injerir interferir introvertir invertir malherir mentir
+    pervertir preferir presentir proferir reconvertir referir rehervir requerir resentir revertir sentir subvertir
+    sugerir transferir trasferir zaherir"""
+)
+I_I = _verbs(
+    """ceñir colegir comedir competir concebir conseguir constreñir corregir derretir descomedir desceñir desleír
+    despedir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
+    investir medir pedir perseguir preconcebir preelegir proseguir reelegir reexpedir refreír regir reinvestir reír
+    remedir rendir reñir repetir reseguir reteñir revestir seguir servir sobrevestir sofreír sonreír subseguir teñir
+    transvestir trasvestir travestir vestir"""
+)
+UE_U = _verbs("dormir adormir redormir morir premorir entremorir")
+I_IE = _verbs("adquirir coadquirir inquirir perquirir readquirir")
+U_UE = _verbs("jugar")
+
+# Weak vowels that are stressed and then written with an accent
+
+STRESSED_I = _verbs(
+    """aliar ampliar amnistiar ataviar desataviar autografiar averiar aviar desaviar biografiar bibliografiar
+    cablegrafiar caligrafiar cartografiar chirriar ciar cinematografiar confiar contrariar coreografiar criar
+    dactilografiar desafiar desaliar descarriar desconfiar desliar desviar desvariar enfriar enviar entrefriar escalofriar
+    calofriar espiar esquiar estenografiar estriar extraviar fiar filmografiar fotografiar fotolitografiar guiar
+    teleguiar hastiar inventariar jipiar liar litografiar malcriar mecanografiar miar monografiar ortografiar piar
+    pipiar porfiar puntiar radiografiar recriar reenviar resfriar refriar rociar rumiar serigrafiar taquigrafiar
+    telegrafiar tipografiar topografiar triar vaciar variar xerografiar xilografiar zurriar arriar amnistiar
+    ansiar cuantiar expiar gloriar vanagloriar expatriar repatriar extasiar paliar auxiliar agriar historiar vidriar
+    atrofiar espurriar arrumiar"""
+) - _verbs("puntiar rumiar arrumiar atrofiar monografiar filmografiar desaliar")
+STRESSED_I_OR_NOT = _verbs(
+    "ansiar auxiliar agriar desagriar expatriar repatriar extasiar gloriar vanagloriar historiar paliar vidriar"
+)
+"""Both are right; the first form is the one with the accent for those that are also in STRESSED_I."""
+PLAIN_I_FIRST = _verbs("auxiliar agriar desagriar historiar paliar vidriar")
+"""Of those the usual form is without: auxilie, historie."""
+STRESSED_U_OR_NOT = _verbs("adecuar colicuar evacuar licuar oblicuar promiscuar anticuar inadecuar")
+"""Verbs in -cuar: adecue and adecúe."""
+
+HIATUS = _verbs(
+    """ahijar prohijar desahijar ahilar rehilar sobrehilar ahincar ahitar airar aislar amohinar arcaizar ateizar
+    cohibir prohibir descafeinar enraizar desenraizar europeizar hebraizar judaizar reunir
+    ahumar sahumar aullar maullar aunar desaunar aupar embaular desembaular rehundir rehusar rehuir ahusar
+    desahumar rehurtar barahustar"""
+)
+"""Verbs whose stem vowel stands beside another and takes an accent under stress: prohíba, reúna, aísle."""
+HIATUS_OR_NOT = _verbs("ahuchar desahuciar homogeneizar")
+
+# Consonants
+
+PLAIN_C = _verbs(
+    """mecer remecer vencer convencer ejercer coercer torcer retorcer contorcer destorcer cocer recocer escocer
+    esparcir zurcir resarcir fruncir desfruncir uncir desuncir estarcir"""
+)
+"""Verbs in -cer and -cir that do not take -zc-: meza, venza, esparza."""
+DUCIR = _verbs(
+    """abducir aducir conducir coproducir deducir educir inducir introducir producir reconducir reducir reproducir
+    retraducir retrotraducir seducir subducir teleconducir traducir autoinducir sobreproducir"""
+)
+
+# Families of irregular verbs: base → its verbs with a prefix
+
+FAMILIES: dict[str, frozenset[str]] = {
+    "tener": _verbs("abstener atener contener detener entretener mantener obtener retener sostener automantener"),
+    "venir": _verbs(
+        """advenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir porvenir
+        prevenir provenir reconvenir revenir sobrevenir subvenir"""
+    ),
+    "poner": _verbs(
+        """anteponer aponer componer contraponer contraproponer deponer descomponer desimponer disponer exponer
+        imponer indisponer interponer oponer posponer predisponer preponer presuponer proponer recomponer reimponer
+        reponer sobreexponer sobreponer subexponer superponer suponer transponer trasponer yuxtaponer"""
+    ),
+    "hacer": _verbs("contrahacer deshacer rehacer"),
+    "satisfacer": frozenset(),
+    "decir": _verbs("antedecir desdecir interdecir redecir"),
+    "predecir": _verbs("contradecir condecir"),
+    "bendecir": _verbs("maldecir"),
+    "traer": _verbs(
+        "abstraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
+    ),
+    "caer": _verbs("decaer recaer"),
+    "oír": _verbs("desoír entreoír trasoír"),
+    "ver": frozenset(),
+    "prever": _verbs("entrever antever"),
+    "salir": _verbs("resalir sobresalir"),
+    "valer": _verbs("equivaler prevaler desvaler contravaler"),
+    "querer": _verbs("bienquerer malquerer"),
+    "saber": _verbs("resaber"),
+    "andar": _verbs("desandar"),
+    "roer": _verbs("corroer"),
+    "asir": _verbs("desasir"),
+    "yacer": _verbs("subyacer"),
+    "placer": frozenset(),
+}
+
+# Participles
+
+PARTICIPLES: dict[str, tuple[str, ...]] = {
+    "abrir": ("abierto",), "reabrir": ("reabierto",), "entreabrir": ("entreabierto",),
+    "cubrir": ("cubierto",), "descubrir": ("descubierto",), "encubrir": ("encubierto",),
+    "recubrir": ("recubierto",), "redescubrir": ("redescubierto",),
+    "escribir": ("escrito",), "adscribir": ("adscrito", "adscripto"), "circunscribir": ("circunscrito", "circunscripto"),
+    "describir": ("descrito", "descripto"), "inscribir": ("inscrito", "inscripto"),
+    "prescribir": ("prescrito", "prescripto"), "proscribir": ("proscrito", "proscripto"),
+    "reescribir": ("reescrito",), "rescribir": ("rescrito",), "sobrescribir": ("sobrescrito",),
+    "sobreescribir": ("sobreescrito",), "subscribir": ("subscrito", "subscripto"),
+    "suscribir": ("suscrito", "suscripto"), "transcribir": ("transcrito", "transcripto"),
+    "trascribir": ("trascrito", "trascripto"), "manuscribir": ("manuscrito",), "reinscribir": ("reinscrito",),
+    "morir": ("muerto",), "premorir": ("premuerto",), "entremorir": ("entremuerto",),
+    "romper": ("roto",),
+    "volver": ("vuelto",), "devolver": ("devuelto",), "desenvolver": ("desenvuelto",), "envolver": ("envuelto",),
+    "revolver": ("revuelto",), "absolver": ("absuelto",), "disolver": ("disuelto",), "resolver": ("resuelto",),
+    "imprimir": ("impreso", "imprimido"), "reimprimir": ("reimpreso", "reimprimido"),
+    "sobreimprimir": ("sobreimpreso", "sobreimprimido"),
+    "freír": ("frito", "freído"), "refreír": ("refrito", "refreído"), "sofreír": ("sofrito", "sofreído"),
+    "proveer": ("provisto", "proveído"), "desproveer": ("desprovisto", "desproveído"),
+    "pudrir": ("podrido",), "podrir": ("podrido",),
+}  # fmt: skip
+
+# Verbs that are not used in every person
+
+IMPERSONAL = _verbs(
+    """alborear amanecer anochecer atardecer atronar centellear chispear clarear desnevar diluviar escampar escarchar
+    garuar granizar helar llover lloviznar neviscar nevar oscurecer relampaguear rielar tronar ventear ventiscar"""
+) - _verbs("atronar clarear centellear chispear escampar oscurecer rielar ventear garuar")
+"""Of the weather: third person singular only, unless figurative."""
+THIRD_PERSON = _verbs("acaecer acontecer atañer concernir incumbir ocurrir suceder competer")
+"""Of what happens: third persons only."""
+NO_FUTURE = _verbs("soler")
