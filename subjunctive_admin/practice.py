@@ -177,7 +177,7 @@ def record_attempt(session: Session, learner: UUID, session_id: UUID, answer: An
     _check_asked(asked, learner, session_id, answer)
     at = _checked_time(answer.at, asked.now, since=asked.started_at)
     settings = _settings(asked.settings)
-    graded = grade(_question(asked), answer.text)
+    graded = grade(question_of(asked), answer.text)
     right = graded.is_correct(accent_only_counts=settings["practice.accent_only_counts_as_right"])
     before = _memory(asked)
     rating = _rating(answer, graded, right, settings)
@@ -528,12 +528,13 @@ def _id_taken(attempt_id: UUID | None) -> Conflict:
     )
 
 
-def _question(asked: Row[Any]) -> Question:
-    person = asked.person and Person(asked.person)
+def question_of(row: Row[Any]) -> Question:
+    """What an exercise asks, from its columns and those of its verb (infinitive, conjugations)."""
+    person = row.person and Person(row.person)
     # Words that ask for the subjunctive are no form of the verb: there is nothing to diagnose.
-    infinitive = None if asked.exercise_type == ExerciseType.TRIGGER_IDENTIFICATION else asked.infinitive
-    forms = asked.conjugations if infinitive else {}
-    return Question(tuple(asked.accepted_answers), Tense(asked.tense), person, forms, infinitive)
+    of_a_verb = row.exercise_type != ExerciseType.TRIGGER_IDENTIFICATION
+    forms, infinitive = (row.conjugations, row.infinitive) if of_a_verb else ({}, None)
+    return Question(tuple(row.accepted_answers), Tense(row.tense), person, forms, infinitive)
 
 
 def _attempt_row(asked: Row[Any], answer: Answer, graded: Grade, right: bool) -> dict[str, Any]:

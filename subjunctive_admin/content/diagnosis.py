@@ -222,6 +222,14 @@ def diagnose(
     return list({(one.error_kind, one.form_of): one for one in reversed(found)}.values())[::-1] or [look.unknown()]
 
 
+def slips_of(infinitive: str, tense: Tense, person: Person) -> list[str]:
+    """What learners write for a cell when they miss a rule, in a settled order; raises `NotAVerb`."""
+    anatomy, asked = _anatomy(normalised(infinitive)), (tense, person)
+    if not anatomy.right(*asked):
+        return []
+    return [*anatomy.slips(asked), *sorted(anatomy.other_class(asked) | anatomy.folk(asked))]
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """One answer beside one cell."""

@@ -16,10 +16,11 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from subjunctive_admin import derived
-from subjunctive_admin.content.diagnosis import Grade, grade, without_accents
+from subjunctive_admin.content.diagnosis import Grade, grade, slips_of, without_accents
 from subjunctive_admin.content.diagnosis import Question as Asked
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, SettingsError, UsageError
+from subjunctive_admin.practice import question_of
 from subjunctive_admin.schema import read_state
 from subjunctive_admin.synthetic import binary
 from subjunctive_admin.synthetic.population import (
@@ -37,7 +38,7 @@ from subjunctive_admin.synthetic.population import (
     learner_truth,
 )
 from subjunctive_admin.synthetic.workers import BINARY, COLUMNS, chunks_of
-from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
+from subjunctive_admin.vocabulary import ErrorKind, Tense, Verdict
 
 MOST_LEARNERS, MOST_ATTEMPTS = 99_999, 100_000_000
 _SIMULATED = f"username LIKE '{PREFIX.replace('_', chr(92) + '_')}%' AND email LIKE '%@{DOMAIN}'"
@@ -134,7 +135,7 @@ def read_library(connection: Connection) -> Library:
     ).all()
     exercises = connection.execute(
         text(
-            "SELECT e.*, v.verb_type, v.conjugations FROM exercises e JOIN spanish_verbs v ON v.id = e.verb_id"
+            "SELECT e.*, v.infinitive, v.verb_type, v.conjugations FROM exercises e JOIN spanish_verbs v ON v.id = e.verb_id"
             " JOIN scenarios s ON s.id = e.scenario_id"
             " WHERE e.status = 'published' ORDER BY s.position, s.slug, e.position, e.slug"
         )
@@ -173,7 +174,7 @@ def _award(key: int, slug: str, criteria: Mapping[str, Any]) -> Award:
 
 def _question(row: Any, filters: Mapping[int, Mapping[str, Any]], accents: bool) -> Question:
     features = {"tense": row.tense, "verb_type": row.verb_type, "trigger_class": row.trigger_class}
-    asked = Asked(tuple(row.accepted_answers), Tense(row.tense), row.person and Person(row.person), row.conjugations)
+    asked = question_of(row)
     right = tuple(_reply(row, answer, grade(asked, answer), accents) for answer in row.accepted_answers)
     wrong: dict[ErrorKind, list[Reply]] = {}
     for candidate in _candidates(asked, row.distractors):
@@ -213,7 +214,10 @@ def _candidates(asked: Asked, distractors: Sequence[str]) -> Iterator[str]:
         for slip in (answer[:n] + answer[n + 1 :], answer[: n + 1] + answer[n:], _swapped(answer, n))
     ]
     sentence = " " in answer and not any(answer in forms for p in asked.forms.values() for forms in p.values())
-    for candidate in (*distractors, *(() if sentence else forms), without_accents(answer), *slips):
+    missed: Sequence[str] = ()
+    if asked.infinitive and asked.person and not sentence:
+        missed = slips_of(asked.infinitive, asked.tense, asked.person)
+    for candidate in (*distractors, *(() if sentence else forms), without_accents(answer), *missed, *slips):
         if candidate.strip() and candidate not in seen:
             seen.add(candidate)
             yield candidate

@@ -27,8 +27,10 @@ _ZONES = (
     ("America/Argentina/Buenos_Aires", 9), ("Europe/London", 8), ("America/Los_Angeles", 7), ("America/Bogota", 6),
     ("Asia/Tokyo", 4), ("Australia/Sydney", 3), ("UTC", 1),
 )  # fmt: skip
-_KINDS = (ErrorKind.MOOD, ErrorKind.TENSE, ErrorKind.PERSON, ErrorKind.ACCENT, ErrorKind.UNKNOWN)
-_KIND_WEIGHTS = (4.0, 2.2, 1.6, 1.0, 1.2)
+_KIND_WEIGHTS = {
+    ErrorKind.MOOD: 4.0, ErrorKind.TENSE: 2.2, ErrorKind.PERSON: 1.6, ErrorKind.STEM: 1.2, ErrorKind.IRREGULAR: 1.2,
+    ErrorKind.ACCENT: 1.0, ErrorKind.SPELLING: 0.9, ErrorKind.TYPO: 0.8, ErrorKind.ENDING: 0.5, ErrorKind.UNKNOWN: 0.4,
+}  # fmt: skip
 _TENSE_DIFFICULTY = {
     Tense.PRESENT_SUBJUNCTIVE: -0.6,
     Tense.PRESENT_PERFECT_SUBJUNCTIVE: 0.0,
@@ -187,7 +189,7 @@ def learner_truth(plan: Plan, number: int) -> LearnerTruth:
         username=f"{PREFIX}{number:05d}",
         ability=random.gauss(1.0, 0.8),
         memory=random.lognormvariate(0, 0.4),
-        kinds={kind: weight * random.gammavariate(2, 0.5) for kind, weight in zip(_KINDS, _KIND_WEIGHTS, strict=True)},
+        kinds={kind: weight * random.gammavariate(2, 0.5) for kind, weight in _KIND_WEIGHTS.items()},
         zone=zone,
         moves_to=other if moves else None,
         moves_on=first + timedelta(days=(signed_up + stays) // 2) if moves else None,
