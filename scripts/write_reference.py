@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code itself: commands, settings, health checks, tables, notebooks.
+"""Writes docs/reference.md from the code itself: commands, settings, checks, tables, notebooks.
 
 A test compares the file with what this makes, so that nothing stays undocumented.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import typer.main
 
 from subjunctive_admin import cli, reports
+from subjunctive_admin.content.checks import CHECKS
 from subjunctive_admin.models import Base
 from subjunctive_admin.ops.health import registered
 from subjunctive_admin.settings import PREFIX, Settings
@@ -22,7 +23,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 
 def reference() -> str:
     """The whole page as Markdown."""
-    parts = (_commands(), _exit_codes(), _settings(), _checks(), _notebooks(), _tables())
+    parts = (_commands(), _exit_codes(), _settings(), _checks(), _content_checks(), _notebooks(), _tables())
     lines = ["# Reference", "", "Made by `scripts/write_reference.py`; a test keeps it true."]
     for part in parts:
         lines += ["", *part]
@@ -78,6 +79,13 @@ def _checks() -> Iterator[str]:
     yield from ("## Health checks", "", "| id | looks at | needs | next step |", "|---|---|---|---|")
     for check in registered():
         yield f"| `{check.id}` | {check.description} | {check.needs} | {check.remedy} |"
+
+
+def _content_checks() -> Iterator[str]:
+    yield from ("## Content checks", "", "| id | severity | finds in | what | a fix |", "|---|---|---|---|---|")
+    for check in CHECKS.values():
+        mends = "offered" if check.mend else "–"
+        yield f"| `{check.id}` | {check.severity} | {check.kind} | {check.title} | {mends} |"
 
 
 def _notebooks() -> Iterator[str]:

@@ -44,12 +44,14 @@ db = _group("The embedded PostgreSQL.")
 user = _group("Accounts. Passwords come from a prompt or from stdin.")
 config = _group("The system configuration.")
 summaries = _group("What follows from learners' answers.")
+content = _group("Verbs, scenarios and exercises.")
 report = _group("Run notebooks as reports.")
 for _name, _commands in (
     ("db", db),
     ("user", user),
     ("config", config),
     ("summaries", summaries),
+    ("content", content),
     ("report", report),
 ):
     app.add_typer(_commands, name=_name)
@@ -481,6 +483,100 @@ def config_list(as_json: AsJson = False) -> None:
         return
     for entry in entries:
         _print(f"{entry['name']:<40} {json.dumps(entry['value'], ensure_ascii=False)}")
+
+
+@app.command()
+def conjugate(
+    verb: Annotated[str, typer.Argument(metavar="VERB", help="An infinitive; - reads one a line, and wants --json.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print every accepted form of a verb, and the rule behind each; no database is needed."""
+    from subjunctive_admin import cli_content as spanish  # noqa: PLC0415
+
+    if verb == spanish.STDIN:
+        _wants_json(as_json)
+        raise typer.Exit(0 if spanish.conjugated_lines(spanish.stdin_lines(), _print) else 1)
+    paradigm = spanish.paradigm_of(verb)
+    if as_json:
+        _print_json(paradigm.as_dict())
+        return
+    for line in spanish.paradigm_lines(paradigm):
+        _print(line)
+
+
+@app.command()
+def diagnose(
+    verb: Annotated[str, typer.Argument(metavar="VERB", help="- reads lines of the four between tabs.")],
+    tense: Annotated[str, typer.Argument(metavar="TENSE")] = "",
+    person: Annotated[str, typer.Argument(metavar="PERSON")] = "",
+    answer: Annotated[str, typer.Argument(metavar="ANSWER")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what an answer is, which rule it missed, and what to tell the learner; no database is needed."""
+    from subjunctive_admin import cli_content as spanish  # noqa: PLC0415
+
+    if verb == spanish.STDIN:
+        _wants_json(as_json)
+        raise typer.Exit(0 if spanish.diagnosed_lines(spanish.stdin_lines(), _print) else 1)
+    found = spanish.diagnosis_of(verb, tense, person, answer)
+    if as_json:
+        _print_json(found)
+        return
+    _print(found["verdict"].replace("_", " "))
+    for reading in found["readings"]:
+        _print(f"  {reading['error_kind'] or 'right':<12}{reading['rule']}")
+        _print(f"  {'':<12}{reading['feedback']['en']}")
+        _print(f"  {'':<12}{reading['feedback']['es']}")
+
+
+def _wants_json(as_json: bool) -> None:
+    if not as_json:
+        raise UsageError("Lines are answered in JSON, one each.", next_step="add --json")
+
+
+@content.command("check")
+def content_check(
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="ID", help="One check only; repeatable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the live verbs and exercises; exit code 1 with a finding. Information alone is none."""
+    from subjunctive_admin.content.checks import Severity  # noqa: PLC0415
+    from subjunctive_admin.content.live import check_live  # noqa: PLC0415
+
+    with _set_up_database("content") as database, database.session() as session:
+        found = check_live(session, only)
+    if as_json:
+        _print_json([one.as_dict() for one in found])
+    else:
+        for one in found:
+            _print(f"{one.severity:<8} {one.check:<24} {one.kind} {one.key}: {one.message}")
+        _print(f"{len(found):,} {'finding' if len(found) == 1 else 'findings'}.")
+    raise typer.Exit(1 if any(one.severity is not Severity.INFO for one in found) else 0)
+
+
+@content.command("coverage")
+def content_coverage(as_json: AsJson = False) -> None:
+    """Count exercises by trigger and tense against what the library should have; exit code 1 when it falls short."""
+    from subjunctive_admin.content.coverage import counts, trigger_matrix  # noqa: PLC0415
+    from subjunctive_admin.content.live import live_library  # noqa: PLC0415
+    from subjunctive_admin.seeding import coverage_targets  # noqa: PLC0415
+
+    with _set_up_database("content") as database, database.session() as session:
+        library = live_library(session)
+    found = counts(library, coverage_targets())
+    short = [count for count in found if not count.is_met]
+    if as_json:
+        matrix = {trigger: dict(row) for trigger, row in trigger_matrix(library.exercises).items()}
+        _print_json({"counts": [count.as_dict() for count in found], "trigger_by_tense": matrix})
+    else:
+        _print(f"{'':<20}{'present':>10}{'imperfect':>12}{'perfect':>10}{'pluperfect':>12}")
+        for trigger, row in trigger_matrix(library.exercises).items():
+            present, imperfect, perfect, pluperfect = row.values()
+            _print(f"{trigger:<20}{present:>10}{imperfect:>12}{perfect:>10}{pluperfect:>12}")
+        for count in short:
+            _print(f"{count.what}: {count.found:g}, wanted {count.wanted:g}")
+        _print(f"{len(found) - len(short):,} of {len(found):,} targets are met.")
+    raise typer.Exit(1 if short else 0)
 
 
 @app.command()

@@ -379,7 +379,7 @@ def test_a_revision_that_is_not_there_is_named(run: Run, database: Database) -> 
 def test_seeding_is_0_and_told_on_stdout_and_a_dry_run_writes_nothing(run: Run, database: Database) -> None:
     dry = run("seed", "--dry-run", on=database)
     assert (dry.code, dry.err) == (0, "")
-    assert dry.out.splitlines()[0] == "+ added    verb:buscar"
+    assert dry.out.splitlines()[0] == "+ added    verb:abrir"
     assert dry.out.endswith("nothing was written, this was a dry run.\n")
     assert not any(rows_of(database).values())
     whole = run("seed", on=database)

@@ -57,7 +57,7 @@ def test_a_repeated_demo_changes_no_row_and_ignores_the_address_of_another_datab
     printed, told = ended(started(home, tmp_path / "out", SUBJUNCTIVE_DATABASE_URL=other))
     first = rows(home)
     assert "SUBJUNCTIVE_DATABASE_URL is ignored" in told
-    assert len(first["spanish_verbs"]) == 12
+    assert len(first["spanish_verbs"]) == 169
     assert (len(first["users"]), len(first["practice_attempts"])) == (300, 60_000)
     # Nothing but finished lines, each with its time, none wider than a terminal.
     assert all(len(line) <= 80 for line in told.splitlines()), told

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from subjunctive_admin.seeding import SeedItem, read_seeds
+from subjunctive_admin.content.checks import bare
+from subjunctive_admin.content.coverage import counts
+from subjunctive_admin.seeding import SeedItem, coverage_targets, library_of, read_seeds
 from subjunctive_admin.structures import (
     BLANK,
     AchievementContent,
@@ -36,9 +38,10 @@ from subjunctive_admin.vocabulary import (
 
 C = TypeVar("C", bound=Content)
 FORM_TYPES = (ExerciseType.FILL_BLANK, ExerciseType.MULTIPLE_CHOICE, ExerciseType.CONJUGATION)
-SCENARIOS = ("cena-familiar", "consulta-medica", "planear-un-viaje", "entrevista-de-trabajo", "fiestas-del-pueblo")
+CORE = ("cena-familiar", "consulta-medica", "planear-un-viaje", "entrevista-de-trabajo", "fiestas-del-pueblo")
+SCENARIOS = (*CORE, "en-casa", "en-la-universidad", "noticias-y-sociedad")
 
-# Written down from a grammar, not from the seeds: yo and nosotros of the present, yo of the imperfect, participle.
+# The core of the library. Written down from a grammar, not from the seeds: yo and nosotros of the present, yo of the imperfect, participle.
 # Every other form of the subjunctive follows from these four.
 PRINCIPAL_PARTS = {
     "buscar": ("busque", "busquemos", "buscara", "buscado"),
@@ -135,14 +138,14 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def test_the_verbs_cover_every_type_class_and_level() -> None:
-    assert sorted(verbs()) == sorted(PRINCIPAL_PARTS)
+    assert set(verbs()) > set(PRINCIPAL_PARTS)
     assert {verb.verb_type for verb in verbs().values()} == set(VerbType)
     assert {verb.difficulty_level for verb in verbs().values()} == set(DifficultyLevel)
     assert {verb.conjugation_class for verb in verbs().values()} == {"ar", "er", "ir"}
-    assert len({verb.frequency_rank for verb in verbs().values()} - {None}) == 12
+    assert len({verb.frequency_rank for verb in verbs().values()} - {None}) == len(verbs())
 
 
-@pytest.mark.parametrize("verb", all_of(VerbContent), ids=by_key)
+@pytest.mark.parametrize("verb", [v for v in all_of(VerbContent) if v.infinitive in PRINCIPAL_PARTS], ids=by_key)
 def test_every_form_of_the_subjunctive_is_the_one_that_the_grammar_derives(verb: VerbContent) -> None:
     stored = verb.payload()["conjugations"]
     assert {tense: stored[tense] for tense in SUBJUNCTIVE_TENSES} == subjunctive(verb.infinitive)
@@ -150,20 +153,20 @@ def test_every_form_of_the_subjunctive_is_the_one_that_the_grammar_derives(verb:
 
 
 @pytest.mark.parametrize("verb", all_of(VerbContent), ids=by_key)
-def test_three_sentences_show_the_verb_in_the_subjunctive(verb: VerbContent) -> None:
-    forms = {form for tense in SUBJUNCTIVE_TENSES for cell in verb.conjugations[tense].values() for form in cell}
+def test_sentences_show_the_verb_in_the_subjunctive(verb: VerbContent) -> None:
+    forms = {bare(form) for tense in SUBJUNCTIVE_TENSES for cell in verb.conjugations[tense].values() for form in cell}
     shown = [s for s in verb.example_sentences if any(words(form) in words(s.es) for form in forms)]
-    assert len(shown) >= 3
+    assert len(shown) >= (3 if verb.infinitive in PRINCIPAL_PARTS else 1)
 
 
 # Scenarios and their exercises.
 
 
-def test_five_scenarios_play_in_all_three_contexts_in_an_order_of_their_own() -> None:
+def test_the_scenarios_play_in_all_three_contexts_in_an_order_of_their_own() -> None:
     scenarios = sorted(all_of(ScenarioContent), key=lambda scenario: scenario.position)
     assert sorted(scenario.slug for scenario in scenarios) == sorted(SCENARIOS)
     assert {scenario.context for scenario in scenarios} == set(ScenarioContext)
-    assert len({scenario.position for scenario in scenarios}) == 5
+    assert len({scenario.position for scenario in scenarios}) == len(SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -173,6 +176,18 @@ def test_a_scenario_has_a_dozen_exercises_and_two_that_contrast_the_indicative(s
     assert sum(e.tense.endswith("_indicative") for e in exercises) >= 2
     assert len({e.exercise_type for e in exercises}) >= 4
     assert sorted(e.position for e in exercises) == list(range(1, len(exercises) + 1))
+
+
+def test_the_library_has_what_its_coverage_asks_for() -> None:
+    found = counts(library_of(item.content for item in items()), coverage_targets())
+    assert [(count.what, count.found, count.wanted) for count in found if not count.is_met] == []
+    assert len(found) > 300
+
+
+def test_a_smaller_library_falls_short() -> None:
+    some = [item.content for item in items() if getattr(item.content, "scenario", "en-casa") == "en-casa"]
+    short = {count.what for count in counts(library_of(some), coverage_targets()) if not count.is_met}
+    assert {"exercises", "contrast", "scenario cena-familiar", "present_subjunctive × wish"} <= short
 
 
 def test_the_exercises_spread_over_types_persons_triggers_levels_tenses_and_verbs() -> None:

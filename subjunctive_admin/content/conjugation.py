@@ -366,7 +366,7 @@ class _Verb:
             features.append(joint)
         if self.has_stressed_weak_vowel:
             features.append(f"stressed weak vowel: {_accented(self.stem)}-")
-        if self.ending != "ar" and self.stem.endswith(tuple("aeo")):
+        if self._has_y_between_vowels:
             features.append("y between vowels: -yó, -yera, -yendo")
         if features:
             kind = VerbType.SPELLING_CHANGING
@@ -382,6 +382,11 @@ class _Verb:
         if not features:
             features.append(f"regular -{self.ending}: the subjunctive takes {'-e-' if self.ending == 'ar' else '-a-'}")
         return kind, tuple(features)
+
+    @property
+    def _has_y_between_vowels(self) -> bool:
+        strong = self.model is not None and self.model.preterite is not None
+        return self.ending != "ar" and self.stem.endswith(tuple("aeo")) and not (strong or self.base.endswith("eír"))
 
     def _irregularities(self) -> Iterator[str]:
         base, model = self.base, _MODEL_OF.get(self.base)

@@ -62,7 +62,7 @@ class Grade:
 class Reading:
     """One way to understand an answer: what was missed, the cell it would be right for, and a sentence about it.
 
-    `error_kind` is None for an accepted form of the cell that was asked.
+    `error_kind` is None for an accepted form of the cell that was asked; `is_primary` says that it is the usual one.
     """
 
     error_kind: ErrorKind | None
@@ -70,6 +70,7 @@ class Reading:
     rule: str
     en: str
     es: str
+    is_primary: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain JSON."""
@@ -222,6 +223,14 @@ def diagnose(
     return list({(one.error_kind, one.form_of): one for one in reversed(found)}.values())[::-1] or [look.unknown()]
 
 
+def verdict_of(readings: Sequence[Reading]) -> Verdict:
+    """The verdict that goes with these readings of an answer, when every form of the cell is accepted."""
+    first = readings[0]
+    if first.error_kind is not None:
+        return Verdict.ACCENT_ONLY if first.error_kind is ErrorKind.ACCENT else Verdict.WRONG
+    return Verdict.CORRECT if first.is_primary else Verdict.ACCEPTED
+
+
 def slips_of(infinitive: str, tense: Tense, person: Person) -> list[str]:
     """What learners write for a cell when they miss a rule, in a settled order; raises `NotAVerb`."""
     anatomy, asked = _anatomy(normalised(infinitive)), (tense, person)
@@ -258,7 +267,7 @@ class _Look:
         primary = self.given == self.right[0]
         rule = self.anatomy.paradigm[self.asked].rule
         if primary:
-            return Reading(None, self.asked, rule, "That is right.", "Correcto.")
+            return Reading(None, self.asked, rule, "That is right.", "Correcto.", is_primary=True)
         return Reading(
             None,
             self.asked,

@@ -7,7 +7,7 @@ each item and the operation that explains them, so that undo needs no code of it
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -157,7 +157,7 @@ def load(session: Session, kind: ItemKind, key: str, *, for_update: bool = False
     row = session.scalars(statement.with_for_update(of=TABLES[kind]) if for_update else statement).one_or_none()
     if row is None:
         raise NotFound(f"There is no {kind} {key!r}.", next_step="check the spelling, or add it")
-    return Loaded(_to_content(kind, row), _last_revision(session, kind, key))
+    return Loaded(_to_content(kind, row), _last_revisions(session, kind, [key]).get(key, 0))
 
 
 def load_verb(session: Session, infinitive: str) -> Loaded[VerbContent]:
@@ -342,27 +342,41 @@ class Editing:
 
     def publish(self, content: Content) -> int:
         """Write the item's live row and its revision; returns the revision's number."""
-        kind, key = content.kind, content.key
-        number = _last_revision(self._session, kind, key) + 1
+        return self.publish_all([content])[0]
+
+    def publish_all(self, contents: Sequence[Content]) -> list[int]:
+        """Write items of one kind, each with its revision, in a few statements; returns the revisions' numbers."""
+        kind = contents[0].kind
+        keys = [content.key for content in contents]
+        numbers = _last_revisions(self._session, kind, keys)
         # Looked up before a new row joins the session: a query would flush it half filled.
-        columns = self._columns(content)
-        row = self._session.scalars(select(TABLES[kind]).where(_KEYS[kind] == key)).one_or_none()
-        if row is None:
-            row = TABLES[kind]()
-            self._session.add(row)
-        for name, value in columns.items():
+        columns = [self._columns(content) for content in contents]
+        found = self._session.execute(select(_KEYS[kind], TABLES[kind]).where(_KEYS[kind].in_(keys)))
+        rows: dict[str, Any] = dict(found.all())
+        for content, values in zip(contents, columns, strict=True):
+            key = content.key
+            numbers[key] = numbers.get(key, 0) + 1
+            if key not in rows:
+                rows[key] = TABLES[kind]()
+                self._session.add(rows[key])
+            self._fill(rows[key], kind, values, numbers[key])
+            self._record(kind, key, numbers[key], content.payload())
+        self._session.flush()
+        return [numbers[key] for key in keys]
+
+    def _fill(self, row: Any, kind: ItemKind, values: Mapping[str, Any], number: int) -> None:
+        for name, value in values.items():
             setattr(row, name, value)
         if "revision" in TABLES[kind].__table__.c:
-            row.revision, row.published_at = number, func.now()  # type: ignore[attr-defined]
+            row.revision, row.published_at = number, func.now()
         if kind is ItemKind.CONFIGURATION:
-            row.updated_by = self._operation.actor  # type: ignore[attr-defined]
-        self._record(kind, key, number, content.payload())
-        return number
+            row.updated_by = self._operation.actor
 
     def withdraw(self, kind: ItemKind, key: str) -> None:
         """Take the live row away; PostgreSQL refuses when learners or other content refer to it."""
         self._session.execute(delete(TABLES[kind]).where(_KEYS[kind] == key))
-        self._record(kind, key, _last_revision(self._session, kind, key) + 1, None)
+        self._record(kind, key, _last_revisions(self._session, kind, [key]).get(key, 0) + 1, None)
+        self._session.flush()
 
     def done(self, sentence: str) -> Done:
         """What was done, once every item is written."""
@@ -372,7 +386,6 @@ class Editing:
         self._session.add(
             Revision(item_kind=kind, item_key=key, revision=number, payload=payload, operation_id=self._operation.id)
         )
-        self._session.flush()
         self._items.append(key)
 
     def _columns(self, content: Content) -> dict[str, Any]:
@@ -396,9 +409,14 @@ class Editing:
         return self._ids[kind][key]
 
 
-def _last_revision(session: Session, kind: ItemKind, key: str) -> int:
-    last = select(func.max(Revision.revision)).where(Revision.item_kind == kind, Revision.item_key == key)
-    return session.scalar(last) or 0
+def _last_revisions(session: Session, kind: ItemKind, keys: Sequence[str]) -> dict[str, int]:
+    """The number of each item's last revision; what never had one is left out."""
+    last = (
+        select(Revision.item_key, func.max(Revision.revision))
+        .where(Revision.item_kind == kind, Revision.item_key.in_(keys))
+        .group_by(Revision.item_key)
+    )
+    return dict(session.execute(last).all())
 
 
 def _changed_since(session: Session, revision: Revision) -> int | None:
