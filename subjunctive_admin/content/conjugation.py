@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from subjunctive_admin.content import verb_tables as tables
 from subjunctive_admin.vocabulary import ConjugationClass, Person, StemChangePattern, Tense, VerbType
@@ -49,8 +48,7 @@ _STRESSED = (0, 1, 2, 5)
 """The persons whose present is stressed on the stem."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One person in one tense: every accepted form, primary first, what made it, and what is to be said of it."""
 
     forms: tuple[str, ...]
@@ -58,8 +56,7 @@ class Cell:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One cell that a form fills."""
 
     infinitive: str
@@ -233,8 +230,7 @@ _HABER = {
 # Irregular models
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
+class _Model(NamedTuple):
     """What is irregular in a verb and in those that are made of it with a prefix; what is None is regular."""
 
     yo: str | None = None
@@ -499,7 +495,7 @@ class _Verb:
         name = _MODEL_OF.get(base)
         if self.model is not None and name in _VARIANTS:
             for changes in _VARIANTS[name]:
-                variant = replace(_MODELS[name], **changes)
+                variant = _MODELS[name]._replace(**changes)
                 options.append(_Option(model=_prefixed(variant, _prefix(base, name), name)))
         return options
 
@@ -575,8 +571,7 @@ class _Verb:
         return tuple(_attached(form, pronoun) for form in forms)
 
 
-@dataclass(frozen=True, slots=True)
-class _Option:
+class _Option(NamedTuple):
     """One of the right ways: a model, or the stem of the stressed persons."""
 
     model: _Model | None = None
