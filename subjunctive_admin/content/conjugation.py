@@ -567,7 +567,8 @@ class _Verb:
         if number == 3:  # sentemos + nos: the s goes
             return tuple(_attached(form[:-1], pronoun) for form in forms)
         if number == 4:  # sentad + os: the d goes, but for idos
-            return tuple("idos" if form == "id" else _attached(form[:-1], pronoun, last=True) for form in forms)
+            # Iros is accepted since 2018, for this verb alone.
+            return ("idos", "iros") if forms == ("id",) else tuple(_attached(f[:-1], pronoun, last=True) for f in forms)
         return tuple(_attached(form, pronoun) for form in forms)
 
 
@@ -933,7 +934,12 @@ def _prefixed(model: _Model, prefix: str, name: str) -> _Model:
     cut = len(name) - len(_ROOTS[name]) if name in _ROOTS else 0
 
     def put(form: str | None) -> str | None:
-        return None if form is None else prefix + form[cut:] if form else form
+        if not form:
+            return form
+        # The i of hice and hizo is stressed beside the prefix's vowel: rehíce, contrahízo.
+        if form in ("hice", "hizo") and prefix[-1] in "aeo":
+            form = f"hí{form[2:]}"
+        return prefix + form[cut:]
 
     def several(forms: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None if forms is None else tuple(put(form) or "" for form in forms)

@@ -31,7 +31,7 @@ E_IE = _verbs(
 ) - _verbs("desvergonzarse desembarrar desaferrar despezar encubertar")
 
 O_UE = _verbs(
-    """acordar acostar almorzar aporcar apostar aprobar asonar avergonzar clocar aclocar enclocar colar colgar comprobar
+    """acordar acostar agorar almorzar aporcar apostar aprobar asonar avergonzar clocar aclocar enclocar colar colgar comprobar
     concordar consolar consonar contar costar degollar demostrar denostar desacordar desaprobar descolgar descollar
     desconsolar descontar desencordar desengrosar desollar despoblar destrocar desvergonzar discordar disonar encontrar
     encordar engrosar enrocar ensoñar entortar esforzar forzar holgar hollar mancornar mostrar moblar amoblar
@@ -52,7 +52,7 @@ IE_I = _verbs(
 )
 I_I = _verbs(
     """ceñir colegir comedir competir concebir conseguir constreñir corregir derretir descomedir desceñir desleír
-    despedir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
+    desmedir despedir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
     investir medir pedir perseguir preconcebir preelegir proseguir reelegir reexpedir refreír regir reinvestir reír
     remedir rendir reñir repetir reseguir reteñir revestir seguir servir sobrevestir sofreír sonreír subseguir teñir
     transvestir trasvestir travestir vestir"""
@@ -119,8 +119,8 @@ FAMILIES: dict[str, frozenset[str]] = {
     ),
     "hacer": _verbs("contrahacer deshacer rehacer"),
     "satisfacer": frozenset(),
-    "decir": _verbs("antedecir desdecir interdecir redecir"),
-    "predecir": _verbs("contradecir condecir"),
+    "decir": frozenset(),
+    "predecir": _verbs("antedecir condecir contradecir desdecir interdecir redecir"),
     "bendecir": _verbs("maldecir"),
     "traer": _verbs(
         "abstraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"

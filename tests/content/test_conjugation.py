@@ -87,6 +87,9 @@ def test_the_seeded_verbs_are_conjugated_as_they_are_written() -> None:
         ("vestirse", "imperative_affirmative", "- vístete vístase vistámonos vestíos vístanse"),
         ("ponerse", "imperative_affirmative", "- ponte póngase pongámonos poneos pónganse"),
         ("hacer", "preterite_indicative", "hice hiciste hizo hicimos hicisteis hicieron"),
+        ("rehacer", "preterite_indicative", "rehíce rehiciste rehízo rehicimos rehicisteis rehicieron"),
+        ("deshacer", "preterite_indicative", "deshice deshiciste deshizo deshicimos deshicisteis deshicieron"),
+        ("agorar", "present_subjunctive", "agüere agüeres agüere agoremos agoréis agüeren"),
         ("traer", "imperfect_subjunctive_se", "trajese trajeses trajese trajésemos trajeseis trajesen"),
         ("tener", "future_indicative", "tendré tendrás tendrá tendremos tendréis tendrán"),
         ("decir", "conditional_indicative", "diría dirías diría diríamos diríais dirían"),
@@ -114,6 +117,7 @@ def test_a_tense_has_these_forms(infinitive: str, tense: str, expected: str) -> 
         (("auxiliar", "present_subjunctive", "yo"), ("auxilie", "auxilíe")),
         (("imprimir", "present_perfect_subjunctive", "yo"), ("haya impreso", "haya imprimido")),
         (("predecir", "future_indicative", "yo"), ("predeciré", "prediré")),
+        (("irse", "imperative_affirmative", "vosotros"), ("idos", "iros")),
         (("hablar", "imperfect_subjunctive", "nosotros"), ("habláramos", "hablásemos")),
     ],
 )
