@@ -435,17 +435,28 @@ class _Verb:
             yield f"irregular (model {_MODEL_OF[self.base]})"
         if self.pattern and ((present and (stressed or self.raises)) or (past and self.raises)):
             yield f"stem change {self.pattern.replace('_', '→')} (table {_table_of(self.base)})"
-        if self.takes_zc and present:
+        if self.takes_zc and self._has_other_vowel(tense, person):
             yield "-zc- before a and o"
-        if self.takes_y and (present or past):
+        in_present = present and (stressed or tense is not Tense.PRESENT_INDICATIVE) and person is not Person.VOSOTROS
+        if self.takes_y and (in_present or tense in _SUBJUNCTIVES or (past and person in (Person.EL, Person.ELLOS))):
             yield "-y- between u and a, e or o"
         if self.base in tables.DUCIR and past:
             yield "strong preterite in -duj- (table ducir)"
         if present and stressed and self.has_stressed_weak_vowel:
             yield "the weak vowel is stressed and takes an accent"
         joint = _joint_feature(self.base)
-        if joint and (present or tense is Tense.PRETERITE_INDICATIVE):
+        if joint and self._has_other_vowel(tense, person):
             yield joint
+
+    def _has_other_vowel(self, tense: Tense, person: Person) -> bool:
+        """Whether the ending begins with the vowel that the infinitive does not have: busque, busqué, no busques."""
+        if tense in (Tense.PRESENT_SUBJUNCTIVE, Tense.IMPERATIVE_NEGATIVE):
+            return True
+        if tense is Tense.IMPERATIVE_AFFIRMATIVE:
+            return person in (Person.EL, Person.NOSOTROS, Person.ELLOS)
+        return person is Person.YO and tense is (
+            Tense.PRETERITE_INDICATIVE if self.ending == "ar" else Tense.PRESENT_INDICATIVE
+        )
 
     # Principal parts
 
@@ -882,6 +893,7 @@ _OF_PRESENT_STEM = (
     Tense.PRESENT_SUBJUNCTIVE, Tense.PRESENT_INDICATIVE, Tense.IMPERATIVE_AFFIRMATIVE, Tense.IMPERATIVE_NEGATIVE,
 )  # fmt: skip
 _OF_PAST_STEM = (Tense.IMPERFECT_SUBJUNCTIVE, Tense.FUTURE_SUBJUNCTIVE, Tense.PRETERITE_INDICATIVE)
+_SUBJUNCTIVES = (Tense.PRESENT_SUBJUNCTIVE, Tense.IMPERFECT_SUBJUNCTIVE, Tense.FUTURE_SUBJUNCTIVE)
 _IMPERATIVES = (Tense.IMPERATIVE_AFFIRMATIVE, Tense.IMPERATIVE_NEGATIVE)
 _FUTURES = (
     Tense.FUTURE_INDICATIVE, Tense.CONDITIONAL_INDICATIVE, Tense.FUTURE_SUBJUNCTIVE, Tense.FUTURE_PERFECT_INDICATIVE,
