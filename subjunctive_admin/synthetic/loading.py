@@ -204,7 +204,13 @@ def _candidates(asked: Asked, distractors: Sequence[str]) -> Iterator[str]:
     """What learners might write instead: other forms, the answer without its accents, slips of the keys."""
     seen = set()
     answer = asked.accepted_answers[0]
-    forms = (forms[0] for persons in asked.forms.values() for forms in persons.values() if forms)
+    # One slip is likelier than two: another tense of the person, or another person of the tense.
+    forms = (
+        forms[0]
+        for tense, persons in asked.forms.items()
+        for person, forms in persons.items()
+        if forms and (tense == asked.tense or person == asked.person)
+    )
     letters = [n for n, letter in enumerate(answer) if letter.isalpha()]
     # A letter left out, a letter twice, two letters changed about.
     places = letters[1 :: max(len(letters) // 4, 1)]
