@@ -101,6 +101,8 @@ class Paradigm:
             return "of the weather: third person singular, but for figurative use"
         if base in tables.THIRD_PERSON:
             return "third person only"
+        if base in tables.MOSTLY_THIRD:
+            return "mostly in the third person"
         return "no future, conditional or imperative in use" if base in tables.NO_FUTURE else None
 
     def __getitem__(self, cell: tuple[View, Person | str]) -> Cell:
@@ -496,10 +498,9 @@ class _Verb:
         if base == "erguir" and stem_change:
             return [_Option(stem="yergu", weak="irgu"), _Option(stem="irgu", weak="yergu")]
         if base in tables.STRESSED_I_OR_NOT and accent:
-            accented, plain = _Option(stem=_accented(self.stem)), _Option(stem=self.stem)
-            return [plain, accented] if base in tables.PLAIN_I_FIRST else [accented, plain]
+            return [_Option(stem=_accented(self.stem)), _Option(stem=self.stem)]
         if base in tables.STRESSED_U_OR_NOT and accent:
-            return [_Option(stem=self.stem), _Option(stem=_accented(self.stem))]
+            return [_Option(stem=_accented(self.stem)), _Option(stem=self.stem)]
         if base in tables.HIATUS_OR_NOT and accent:
             return [_Option(stem=self.stem), _Option(stem=_accented(self.stem))]
         options = [_Option(model=self.model)]
@@ -553,11 +554,16 @@ class _Verb:
         gone = _IMPERATIVES if self.base in _WITHOUT_IMPERATIVE else ()
         for tense in gone + (_FUTURES if self.base in tables.NO_FUTURE else ()):
             cells[tense] = [()] * 6
-        if self.base in tables.IMPERSONAL:
-            for tense in cells:
-                for person in _PEOPLE:
-                    if person is not Person.EL:
-                        self.notes.setdefault((tense, person), []).append("figurative use only")
+        usual: tuple[Person, ...] = (Person.EL,)
+        note = "figurative use only"
+        if self.base in tables.MOSTLY_THIRD:
+            usual, note = (Person.EL, Person.ELLOS), "rare: used in the third person"
+        elif self.base not in tables.IMPERSONAL:
+            return
+        for tense in cells:
+            for person in _PEOPLE:
+                if person not in usual:
+                    self.notes.setdefault((tense, person), []).append(note)
 
     def _make_reflexive(self, cells: dict[Tense, Row]) -> None:
         for tense, row in cells.items():

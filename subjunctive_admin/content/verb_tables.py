@@ -14,7 +14,13 @@ def _verbs(text: str) -> frozenset[str]:
 # Stem vowels that change under stress
 
 E_IE = _verbs(
-    """abnegar acertar acrecentar alentar apacentar apretar arrendar asentar aserrar atravesar aventar calentar cegar
+    """abeldar ablentar adestrar albeldar alebrar aliquebrar apernar aspaventar autogobernar beldar decentar dentar
+    derrenegar desarrendar desatentar descerrar desdentar desentesar deslendrar desmelar desnegar desosegar despedrar
+    despezar destentar desventar dezmar encentar encomenzar endentar enhestar enlenzar enmelar ensarmentar entesar
+    entrepernar hacendar herbar herventar infernar inhestar jamerdar melar patiquebrar pimentar precalentar realentar
+    reapretar reasentar reaventar recentar recerrar reherrar sarmentar sementar simentar sorregar subentender
+    sobreverter transfregar trasfregar trasverter travesar ventar desquerer
+    abnegar acertar acrecentar alentar apacentar apretar arrendar asentar aserrar atravesar aventar calentar cegar
     cerrar comenzar concertar confesar denegar desacertar desalentar desapretar desasosegar desatravesar desconcertar
     desempedrar desencerrar desenterrar desgobernar deshelar desherrar desmembrar despernar despertar despezar
     desplegar desterrar desvergonzarse empedrar empezar encerrar encomendar encubertar enmendar ensangrentar
@@ -31,7 +37,11 @@ E_IE = _verbs(
 ) - _verbs("desvergonzarse desembarrar desaferrar despezar encubertar")
 
 O_UE = _verbs(
-    """acordar acostar agorar almorzar aporcar apostar aprobar asonar avergonzar clocar aclocar enclocar colar colgar comprobar
+    """abuñolar acollar acornar afollar amolar amover asolar asoldar azolar circunvolar cornar dedolar descordar
+    desavergonzar desencovar desflocar desforzar desmajolar desolar desvolver dolar emporcar encovar engorar enllocar
+    enrodar ensalmorar ensolver escolar escornar estorcer grandisonar improbar percontar precocer rehollar remoler
+    rencontrar rescontrar retrocar sobrecocer sobrepoblar sobresolar solar solver subsolar trasvolcar
+    acordar acostar agorar almorzar aporcar apostar aprobar asonar avergonzar clocar aclocar enclocar colar colgar comprobar
     concordar consolar consonar contar costar degollar demostrar denostar desacordar desaprobar descolgar descollar
     desconsolar descontar desencordar desengrosar desollar despoblar destrocar desvergonzar discordar disonar encontrar
     encordar engrosar enrocar ensoñar entortar esforzar forzar holgar hollar mancornar mostrar moblar amoblar
@@ -45,13 +55,15 @@ O_UE = _verbs(
 ) - _verbs("recoser aporcar enrocar")
 
 IE_I = _verbs(
-    """adherir advertir arrepentir asentir conferir consentir controvertir convertir deferir desmentir diferir digerir
+    """autosugerir circunferir conquerir desadvertir desconsentir desinvertir inserir manferir reherir reinvertir
+    adherir advertir arrepentir asentir conferir consentir controvertir convertir deferir desmentir diferir digerir
     disentir divertir extravertir herir hervir inferir ingerir injerir interferir introvertir invertir malherir mentir
     pervertir preferir presentir proferir reconvertir referir rehervir requerir resentir revertir sentir subvertir
     sugerir transferir trasferir zaherir"""
 )
 I_I = _verbs(
-    """ceñir colegir comedir competir concebir conseguir constreñir corregir derretir descomedir desceñir desleír
+    """afreñir astreñir autocorregir costreñir deservir desimpedir entreteñir esleír receñir recolegir
+    ceñir colegir comedir competir concebir conseguir constreñir corregir derretir descomedir desceñir desleír
     desmedir despedir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
     investir medir pedir perseguir preconcebir preelegir proseguir reelegir reexpedir refreír regir reinvestir reír
     remedir rendir reñir repetir reseguir reteñir revestir seguir servir sobrevestir sofreír sonreír subseguir teñir
@@ -64,7 +76,9 @@ U_UE = _verbs("jugar")
 # Weak vowels that are stressed and then written with an accent
 
 STRESSED_I = _verbs(
-    """aliar ampliar amnistiar ataviar desataviar autografiar averiar aviar desaviar biografiar bibliografiar
+    """acuantiar autoconfiar autoguiar calosfriar descriar enhastiar enlejiar enriar esfriar filmografiar grafiar
+    monografiar realiar reampliar reconfiar reenfriar reguiar reliar vigiar
+    aliar ampliar amnistiar ataviar desataviar autografiar averiar aviar desaviar biografiar bibliografiar
     cablegrafiar caligrafiar cartografiar chirriar ciar cinematografiar confiar contrariar coreografiar criar
     dactilografiar desafiar desaliar descarriar desconfiar desliar desviar desvariar enfriar enviar entrefriar escalofriar
     calofriar espiar esquiar estenografiar estriar extraviar fiar filmografiar fotografiar fotolitografiar guiar
@@ -73,18 +87,18 @@ STRESSED_I = _verbs(
     telegrafiar tipografiar topografiar triar vaciar variar xerografiar xilografiar zurriar arriar amnistiar
     ansiar cuantiar expiar gloriar vanagloriar expatriar repatriar extasiar paliar auxiliar agriar historiar vidriar
     atrofiar espurriar arrumiar"""
-) - _verbs("puntiar rumiar arrumiar atrofiar monografiar filmografiar desaliar")
+) - _verbs("puntiar rumiar arrumiar atrofiar desaliar")
 STRESSED_I_OR_NOT = _verbs(
     "ansiar auxiliar agriar desagriar expatriar repatriar extasiar gloriar vanagloriar historiar paliar vidriar"
 )
-"""Both are right; the first form is the one with the accent for those that are also in STRESSED_I."""
-PLAIN_I_FIRST = _verbs("auxiliar agriar desagriar historiar paliar vidriar")
-"""Of those the usual form is without: auxilie, historie."""
+"""Both are right: historíe, historie."""
 STRESSED_U_OR_NOT = _verbs("adecuar colicuar evacuar licuar oblicuar promiscuar anticuar inadecuar")
-"""Verbs in -cuar: adecue and adecúe."""
+"""Verbs in -cuar: adecúe and adecue."""
 
 HIATUS = _verbs(
-    """ahijar prohijar desahijar ahilar rehilar sobrehilar ahincar ahitar airar aislar amohinar arcaizar ateizar
+    """atraillar baraustar cabrahigar desahitar desaislar desatraillar desprohibir encabrahigar parahusar retahilar
+    reuntar traillar zahumar
+    ahijar prohijar desahijar ahilar rehilar sobrehilar ahincar ahitar airar aislar amohinar arcaizar ateizar
     cohibir prohibir descafeinar enraizar desenraizar europeizar hebraizar judaizar reunir
     ahumar sahumar aullar maullar aunar desaunar aupar embaular desembaular rehundir rehusar rehuir ahusar
     desahumar rehurtar barahustar"""
@@ -95,7 +109,7 @@ HIATUS_OR_NOT = _verbs("ahuchar desahuciar homogeneizar")
 # Consonants
 
 PLAIN_C = _verbs(
-    """mecer remecer vencer convencer ejercer coercer torcer retorcer contorcer destorcer cocer recocer escocer
+    """precocer sobrecocer estorcer mecer remecer vencer convencer ejercer coercer torcer retorcer contorcer destorcer cocer recocer escocer
     esparcir zurcir resarcir fruncir desfruncir uncir desuncir estarcir"""
 )
 """Verbs in -cer and -cir that do not take -zc-: meza, venza, esparza."""
@@ -107,35 +121,37 @@ DUCIR = _verbs(
 # Families of irregular verbs: base → its verbs with a prefix
 
 FAMILIES: dict[str, frozenset[str]] = {
-    "tener": _verbs("abstener atener contener detener entretener mantener obtener retener sostener automantener"),
+    "tener": _verbs(
+        "abstener contratener manutener atener contener detener entretener mantener obtener retener sostener automantener"
+    ),
     "venir": _verbs(
-        """advenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir porvenir
+        """advenir bienvenir circunvenir entrevenir malvenir supervenir transvenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir
         prevenir provenir reconvenir revenir sobrevenir subvenir"""
     ),
     "poner": _verbs(
-        """anteponer aponer componer contraponer contraproponer deponer descomponer desimponer disponer exponer
+        """anteponer desponer entreponer postponer redisponer reexponer aponer componer contraponer contraproponer deponer descomponer desimponer disponer exponer
         imponer indisponer interponer oponer posponer predisponer preponer presuponer proponer recomponer reimponer
         reponer sobreexponer sobreponer subexponer superponer suponer transponer trasponer yuxtaponer"""
     ),
-    "hacer": _verbs("contrahacer deshacer rehacer"),
+    "hacer": _verbs("bienhacer contrahacer deshacer malhacer rehacer"),
     "satisfacer": frozenset(),
     "decir": frozenset(),
-    "predecir": _verbs("antedecir condecir contradecir desdecir interdecir redecir"),
+    "predecir": _verbs("antedecir condecir contradecir entredecir desdecir interdecir redecir"),
     "bendecir": _verbs("maldecir"),
     "traer": _verbs(
-        "abstraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
+        "abstraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
     ),
-    "caer": _verbs("decaer recaer"),
-    "oír": _verbs("desoír entreoír trasoír"),
+    "caer": _verbs("acaer decaer descaer escaer recaer"),
+    "oír": _verbs("desoír entreoír reoír trasoír"),
     "ver": frozenset(),
-    "prever": _verbs("entrever antever"),
-    "salir": _verbs("resalir sobresalir"),
-    "valer": _verbs("equivaler prevaler desvaler contravaler"),
-    "querer": _verbs("bienquerer malquerer"),
+    "prever": _verbs("antever entrever interver rever trasver"),
+    "salir": _verbs("entresalir resalir sobresalir"),
+    "valer": _verbs("equivaler revaler prevaler desvaler contravaler"),
+    "querer": _verbs("bienquerer desquerer malquerer"),
     "saber": _verbs("resaber"),
-    "andar": _verbs("desandar"),
+    "andar": _verbs("desandar reandar"),
     "roer": _verbs("corroer"),
-    "asir": _verbs("desasir"),
+    "asir": _verbs("desasir reasir"),
     "yacer": _verbs("subyacer"),
     "placer": frozenset(),
 }
@@ -147,7 +163,7 @@ PARTICIPLES: dict[str, tuple[str, ...]] = {
     "cubrir": ("cubierto",), "descubrir": ("descubierto",), "encubrir": ("encubierto",),
     "recubrir": ("recubierto",), "redescubrir": ("redescubierto",),
     "escribir": ("escrito",), "adscribir": ("adscrito", "adscripto"), "circunscribir": ("circunscrito", "circunscripto"),
-    "describir": ("descrito", "descripto"), "inscribir": ("inscrito", "inscripto"),
+    "describir": ("descrito", "descripto"), "inscribir": ("inscrito", "inscripto"), "preinscribir": ("preinscrito",),
     "prescribir": ("prescrito", "prescripto"), "proscribir": ("proscrito", "proscripto"),
     "reescribir": ("reescrito",), "rescribir": ("rescrito",), "sobrescribir": ("sobrescrito",),
     "sobreescribir": ("sobreescrito",), "subscribir": ("subscrito", "subscripto"),
@@ -171,6 +187,8 @@ IMPERSONAL = _verbs(
     garuar granizar helar llover lloviznar neviscar nevar oscurecer relampaguear rielar tronar ventear ventiscar"""
 ) - _verbs("atronar clarear centellear chispear escampar oscurecer rielar ventear garuar")
 """Of the weather: third person singular only, unless figurative."""
-THIRD_PERSON = _verbs("acaecer acontecer atañer concernir incumbir ocurrir suceder competer")
+THIRD_PERSON = _verbs("acaecer acontecer atañer concernir")
 """Of what happens: third persons only."""
+MOSTLY_THIRD = _verbs("competer incumbir ocurrir suceder")
+"""The other persons are possible and rare."""
 NO_FUTURE = _verbs("soler")

@@ -113,8 +113,8 @@ def test_a_tense_has_these_forms(infinitive: str, tense: str, expected: str) -> 
         (("errar", "present_subjunctive", "yo"), ("yerre", "erre")),
         (("yacer", "present_subjunctive", "yo"), ("yazca", "yazga", "yaga")),
         (("roer", "present_subjunctive", "yo"), ("roa", "roiga", "roya")),
-        (("adecuar", "present_subjunctive", "yo"), ("adecue", "adecúe")),
-        (("auxiliar", "present_subjunctive", "yo"), ("auxilie", "auxilíe")),
+        (("adecuar", "present_subjunctive", "yo"), ("adecúe", "adecue")),
+        (("auxiliar", "present_subjunctive", "yo"), ("auxilíe", "auxilie")),
         (("imprimir", "present_perfect_subjunctive", "yo"), ("haya impreso", "haya imprimido")),
         (("predecir", "future_indicative", "yo"), ("predeciré", "prediré")),
         (("irse", "imperative_affirmative", "vosotros"), ("idos", "iros")),
@@ -148,7 +148,8 @@ def test_verbs_that_are_used_in_part_say_so() -> None:
     assert conjugate("soler").defective == "no future, conditional or imperative in use"
     assert forms("soler", "future_indicative", "yo") == ()
     assert conjugate("nevar")["present_subjunctive", "yo"].notes == ("figurative use only",)
-    assert conjugate("ocurrir").defective == "third person only"
+    assert conjugate("concernir").defective == "third person only"
+    assert conjugate("ocurrir")["present_subjunctive", "yo"].notes == ("rare: used in the third person",)
     assert conjugate("hablar").defective is None
 
 
