@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, func, select, table, text
+from sqlalchemy import Connection, Executable, bindparam, func, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import Pool
@@ -321,7 +321,7 @@ class Read:
     title: str
     table: str
     index: tuple[str, ...]
-    statement: Select[Any]
+    statement: Executable
 
 
 READS: tuple[Read, ...] = (
@@ -344,7 +344,8 @@ READS: tuple[Read, ...] = (
         "verbs of a difficulty by frequency",
         "spanish_verbs",
         ("difficulty_level", "frequency_rank"),
-        select(SpanishVerb)
+        # A list to choose from: the conjugations are read with the one that is chosen.
+        select(SpanishVerb.id, SpanishVerb.infinitive, SpanishVerb.english_translation, SpanishVerb.frequency_rank)
         .where(SpanishVerb.difficulty_level == bindparam("difficulty"))
         .order_by(SpanishVerb.frequency_rank)
         .limit(50),
