@@ -99,8 +99,8 @@ def _diagnosed(question: Question, given: str, accepted: Sequence[str]) -> Grade
     unknown = Grade(Verdict.WRONG, ErrorKind.UNKNOWN)
     if question.infinitive is None or question.person is None:
         return unknown
-    part, bare = _differing_part(question, given, accepted)
     try:
+        part, bare = _differing_part(question, given, accepted)
         readings = diagnose(question.infinitive, question.tense, question.person, part, bare=bare)
     except NotAVerb:
         return unknown
@@ -721,7 +721,7 @@ _PERSONS = {
     Person.VOSOTROS: "vosotros", Person.ELLOS: "ellos, ellas, ustedes",
 }  # fmt: skip
 _MOODS = {"subjunctive": "subjuntivo", "indicative": "indicativo", "imperative": "imperativo"}
-_TIEMPOS = {
+SPANISH_NAMES = {
     Tense.PRESENT_SUBJUNCTIVE: "presente de subjuntivo",
     Tense.IMPERFECT_SUBJUNCTIVE: "imperfecto de subjuntivo",
     Tense.FUTURE_SUBJUNCTIVE: "futuro de subjuntivo",
@@ -741,6 +741,7 @@ _TIEMPOS = {
     Tense.IMPERATIVE_AFFIRMATIVE: "imperativo afirmativo",
     Tense.IMPERATIVE_NEGATIVE: "imperativo negativo",
 }
+"""What each tense is called in Spanish classes."""
 
 
 def _en(tense: Tense) -> str:
@@ -748,7 +749,7 @@ def _en(tense: Tense) -> str:
 
 
 def _es(tense: Tense) -> str:
-    return _TIEMPOS[tense]
+    return SPANISH_NAMES[tense]
 
 
 def _name(cell: Cell) -> str:

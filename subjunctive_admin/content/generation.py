@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from subjunctive_admin.content.conjugation import Paradigm, conjugate
-from subjunctive_admin.content.diagnosis import diagnose
+from subjunctive_admin.content.diagnosis import SPANISH_NAMES, diagnose
 from subjunctive_admin.vocabulary import (
     SUBJUNCTIVE_TENSES,
     DifficultyLevel,
@@ -362,7 +362,7 @@ _EITHER = frozenset({TriggerClass.OJALA, TriggerClass.POSSIBILITY, TriggerClass.
 
 
 def _conjugation(sentence: _Sentence) -> Made:
-    prompt = f"{sentence.predicate.infinitive} — {_TIEMPOS[sentence.tense]}, {_PERSON[sentence.person]}"
+    prompt = f"{sentence.predicate.infinitive} — {SPANISH_NAMES[sentence.tense]}, {_PERSON[sentence.person]}"
     return sentence.made(ExerciseType.CONJUGATION, prompt, sentence.forms)
 
 
@@ -401,14 +401,6 @@ _MAKERS = {
     ExerciseType.TRANSLATION: _translation,
     ExerciseType.TRIGGER_IDENTIFICATION: _trigger_identification,
     ExerciseType.ERROR_CORRECTION: _error_correction,
-}
-_TIEMPOS = {
-    Tense.PRESENT_SUBJUNCTIVE: "presente de subjuntivo",
-    Tense.IMPERFECT_SUBJUNCTIVE: "imperfecto de subjuntivo",
-    Tense.FUTURE_SUBJUNCTIVE: "futuro de subjuntivo",
-    Tense.PRESENT_PERFECT_SUBJUNCTIVE: "pretérito perfecto de subjuntivo",
-    Tense.PLUPERFECT_SUBJUNCTIVE: "pluscuamperfecto de subjuntivo",
-    Tense.FUTURE_PERFECT_SUBJUNCTIVE: "futuro perfecto de subjuntivo",
 }
 _PERSON = {Person.YO: "yo", Person.TU: "tú", Person.EL: "él", Person.NOSOTROS: "nosotros", Person.VOSOTROS: "vosotros",
            Person.ELLOS: "ellos"}  # fmt: skip

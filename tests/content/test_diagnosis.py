@@ -320,3 +320,10 @@ def test_in_a_whole_sentence_the_form_is_found_beside_the_accepted_one() -> None
 def test_words_that_are_no_form_of_a_verb_are_not_diagnosed() -> None:
     question = Question(("ojalá",), Tense.PRESENT_SUBJUNCTIVE, Person.EL, {}, None)
     assert grade(question, "hagas") == Grade(Verdict.WRONG, ErrorKind.UNKNOWN)
+
+
+def test_a_stored_verb_that_cannot_be_conjugated_is_graded_by_what_is_stored() -> None:
+    forms = {"present_subjunctive": {"yo": ["pfx"], "tu": ["pfxs"]}}
+    question = Question(("pfx",), Tense.PRESENT_SUBJUNCTIVE, Person.YO, forms, "pf")
+    assert grade(question, "pfxs").error_kind is ErrorKind.PERSON
+    assert grade(question, "zzz") == Grade(Verdict.WRONG, ErrorKind.UNKNOWN)
