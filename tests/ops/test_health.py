@@ -107,7 +107,7 @@ def locked(database: Database, table: str) -> Iterator[None]:
 @pytest.fixture
 def one_more_check(monkeypatch: pytest.MonkeyPatch) -> Any:
     def add(look: Any) -> None:
-        added = Check("extra", "Extra", "Test", "connect", "do something", lambda _: Limits(), look)
+        added = Check("extra", "Extra", "Test", "connect", "do something", lambda _: Limits(), Status.WARNING, look)
         monkeypatch.setitem(registry._checks, "extra", added)
 
     return add

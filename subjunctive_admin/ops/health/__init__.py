@@ -7,7 +7,8 @@ print(health_text(report))
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Empty, Queue
 from time import monotonic, perf_counter
@@ -25,7 +26,7 @@ from subjunctive_admin.errors import (
     SubjunctiveError,
 )
 from subjunctive_admin.ops.health import checks as _declares_the_checks  # noqa: F401
-from subjunctive_admin.ops.health.registry import CHECK_SECONDS, Check, Outcome, Probe, registered, selected
+from subjunctive_admin.ops.health.registry import CHECK_SECONDS, Check, Outcome, Previous, Probe, registered, selected
 from subjunctive_admin.ops.health.report import CheckResult, HealthReport, health_text
 from subjunctive_admin.ops.pool import beside
 from subjunctive_admin.vocabulary import Status
@@ -48,9 +49,17 @@ def check_ids() -> list[str]:
     return [one.id for one in registered()]
 
 
-def run_health(database: Database, *, only: Sequence[str] = (), narrate: Narrate | None = None) -> HealthReport:
+def run_health(
+    database: Database,
+    *,
+    only: Sequence[str] = (),
+    deep: bool = False,
+    previous: Mapping[str, Previous] | None = None,
+    narrate: Narrate | None = None,
+) -> HealthReport:
     """Run all checks, or `only` these, each in a transaction of its own that only reads.
 
+    `deep` looks at everything where a sample is usual; `previous` is what the last run kept, by check id.
     Never raises for what the server does; `UsageError` names ids that do not exist. The checks use
     one connection beside the pool of `database`, so an exhausted pool is still diagnosed.
     """
@@ -63,7 +72,7 @@ def run_health(database: Database, *, only: Sequence[str] = (), narrate: Narrate
         results = []
         for number, one in enumerate(chosen, 1):
             say(f"{number} of {len(chosen)}: {one.title}")
-            result, lost = _run_one(one, database, own, lost)
+            result, lost = _run_one(one, _Asked(database, own, deep, (previous or {}).get(one.id)), lost)
             results.append(result)
     finally:
         own.dispose()
@@ -108,18 +117,26 @@ def _read_facts(own: Database) -> dict[str, str]:
         return {"version": row.version.split()[0], "role": row.role, "database": row.database}
 
 
+@dataclass(frozen=True)
+class _Asked:
+    database: Database
+    own: Database
+    deep: bool
+    previous: Previous | None
+
+
 def _run_one(
-    one: Check, database: Database, own: Database, lost: DatabaseUnavailable | None
+    one: Check, asked: _Asked, lost: DatabaseUnavailable | None
 ) -> tuple[CheckResult, DatabaseUnavailable | None]:
     began = perf_counter()
-    found: Any = lost or _within_time(lambda: _look(one, database, own), CHECK_SECONDS + _GRACE_SECONDS)
+    found: Any = lost or _within_time(lambda: _look(one, asked), CHECK_SECONDS + _GRACE_SECONDS)
     if isinstance(found, ServerUnreachable):
         lost = found
     if isinstance(found, ServerUnreachable | NoConnectionLeft) or lost:
         outcome = one.unreachable(found)
     else:
         outcome = found if isinstance(found, Outcome) else _unseen(one, found)
-    limits = one.limits(database.settings)
+    limits = one.limits(asked.database.settings)
     result = CheckResult(
         id=one.id,
         title=one.title,
@@ -131,15 +148,16 @@ def _run_one(
         remedy=outcome.remedy or one.remedy,
         duration_ms=round(1000 * (perf_counter() - began), 1),
         readings=outcome.readings,
+        facts=outcome.facts,
     )
     return result, lost
 
 
-def _look(one: Check, database: Database, own: Database) -> Outcome:
+def _look(one: Check, asked: _Asked) -> Outcome:
     deadline = monotonic() + CHECK_SECONDS
-    with own.connection() as connection:
+    with asked.own.connection() as connection:
         try:
-            return one.look(Probe(connection, database, deadline))
+            return one.look(Probe(connection, asked.database, deadline, asked.deep, asked.previous))
         finally:
             if monotonic() >= deadline:
                 # Nobody may be waiting any more: close it at the end instead of giving it back to the pool.

@@ -28,14 +28,12 @@ from subjunctive_admin.models import (
     User,
     UserProgressSummary,
 )
-from subjunctive_admin.ops.health.registry import Limits, Outcome, Probe, Readings, check, said_limit
+from subjunctive_admin.ops.health.registry import ACTIVITY, SCHEMA, Limits, Outcome, Probe, Readings, check, said_limit
 from subjunctive_admin.ops.health.report import CONNECTIVITY
 from subjunctive_admin.ops.pool import ConnectionBudget, read_budget
 from subjunctive_admin.pooling import PoolReading, percentile
 from subjunctive_admin.settings import Settings
 from subjunctive_admin.vocabulary import DifficultyLevel, Status
-
-ACTIVITY, SCHEMA, PERFORMANCE = "Connections and activity", "Schema and tables", "Performance"
 
 _NAMED = 3
 _ROUND_TRIPS, _ROUNDS, _MOST_AT_ONCE, _READS = 7, 8, 10, 5
@@ -374,7 +372,7 @@ READS: tuple[Read, ...] = (
 @check(
     "performance",
     title="Slowest common read",
-    group=PERFORMANCE,
+    group=ACTIVITY,
     remedy="look for a missing index: subjunctive-admin health --only schema-integrity",
     needs="SELECT on the twelve tables",
     limits=lambda s: Limits(f"{said_limit(s.read_warning)} or no index", said_limit(s.read_critical)),

@@ -8,7 +8,8 @@ def invalid_index(probe: Probe) -> Outcome:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 
 from sqlalchemy import Connection
@@ -17,6 +18,14 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.errors import DatabaseUnavailable, UsageError
 from subjunctive_admin.settings import Settings
 from subjunctive_admin.vocabulary import Status
+
+ACTIVITY = "Connections and activity"
+VACUUM = "Vacuum and statistics"
+SCHEMA = "Schema and indexes"
+STORAGE = "Storage and backup"
+SERVER = "Server and roles"
+INTEGRITY = "Application integrity"
+"""The groups of a report."""
 
 CHECK_SECONDS = 5.0
 """How long one check may look before the answer is `unknown`; also its statement timeout."""
@@ -48,7 +57,8 @@ class Readings:
 class Outcome:
     """What one look found; `remedy` replaces the check's own when the next step is another.
 
-    A remedy is a few words that end in a command, or only the command.
+    A remedy is a few words that end in a command, or only the command. `facts` are numbers by name, kept in the
+    run history: what the next run compares with (counters since the server's start), and what trends are drawn of.
     """
 
     status: Status
@@ -56,15 +66,29 @@ class Outcome:
     message: str
     remedy: str | None = None
     readings: Readings | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Previous:
+    """What the last recorded run saw of this check: when, and the facts it kept."""
+
+    at: datetime
+    facts: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a check may use: a connection of its own, and the database whose health is asked for."""
+    """What a check may use: a connection of its own, and the database whose health is asked for.
+
+    `deep` asks for everything where a sample would do; `previous` is None on a first run.
+    """
 
     connection: Connection
     database: Database
     deadline: float
+    deep: bool = False
+    previous: Previous | None = None
 
     @property
     def settings(self) -> Settings:
@@ -86,7 +110,10 @@ def _not_seen(error: DatabaseUnavailable) -> Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One registered check; `needs` names the privileges without which it is `unknown`."""
+    """One registered check; `needs` names the privileges without which it is `unknown`.
+
+    `severity` is the worst status it gives when it could look.
+    """
 
     id: str
     title: str
@@ -94,6 +121,7 @@ class Check:
     needs: str
     remedy: str
     limits: Callable[[Settings], Limits]
+    severity: Status
     look: Look
     unreachable: Callable[[DatabaseUnavailable], Outcome] = _not_seen
 
@@ -113,6 +141,7 @@ def check(
     group: str,
     remedy: str,
     limits: Callable[[Settings], Limits],
+    severity: Status = Status.CRITICAL,
     needs: str = "connect",
     unreachable: Callable[[DatabaseUnavailable], Outcome] = _not_seen,
 ) -> Callable[[Look], Look]:
@@ -121,7 +150,7 @@ def check(
     def register(look: Look) -> Look:
         if id in _checks:
             raise ValueError(f"There are two health checks named {id}.")
-        _checks[id] = Check(id, title, group, needs, remedy, limits, look, unreachable)
+        _checks[id] = Check(id, title, group, needs, remedy, limits, severity, look, unreachable)
         return look
 
     return register

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
@@ -37,6 +37,8 @@ class CheckResult:
     duration_ms: float
     readings: Readings | None = None
     """What was measured, for a chart; not part of the JSON."""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    """Numbers for the run history; not part of the JSON."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON values."""
