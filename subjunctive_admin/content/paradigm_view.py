@@ -11,7 +11,7 @@ from subjunctive_admin.errors import UsageError
 from subjunctive_admin.look import Cell, Column, Header, KeyFigures, Note, Section, Table
 from subjunctive_admin.vocabulary import LEARNT_TENSES, SUBJUNCTIVE_TENSES, Person, Tense
 
-_PERSONS = {
+PERSON_NAMES = {
     Person.YO: "yo", Person.TU: "tú", Person.EL: "él, ella, usted", Person.NOSOTROS: "nosotros",
     Person.VOSOTROS: "vosotros", Person.ELLOS: "ellos, ustedes",
 }  # fmt: skip
@@ -73,15 +73,19 @@ def headline(paradigm: Paradigm) -> str:
     return f"{paradigm.infinitive} is {article} {kind} verb"
 
 
+def answer_headline(readings: Sequence[Reading], answer: str) -> str:
+    """The verdict in words."""
+    return f"“{answer}” is {verdict_of(readings).value.replace('_', ' ')}"
+
+
 def answer_view(readings: Sequence[Reading], answer: str) -> list[Any]:
     """The readings of one answer as a section with a table."""
-    verdict = verdict_of(readings).value.replace("_", " ")
     rows = [
         [one.error_kind.value if one.error_kind else "right", one.rule, Cell(one.en, note=one.es)] for one in readings
     ]
     columns: list[Column | str] = ["Error", "Rule", "What the learner is told"]
     return [
-        Section(f"“{answer}” is {verdict}", "Every way to read the answer, the likeliest first."),
+        Section(answer_headline(readings, answer), "Every way to read the answer, the likeliest first."),
         Table(columns, rows),
     ]
 
@@ -102,7 +106,7 @@ def _figures(paradigm: Paradigm, regular: Paradigm) -> KeyFigures:
 
 def _forms(paradigm: Paradigm, regular: Paradigm, tenses: Sequence[Tense]) -> Table:
     columns: list[Column | str] = ["", *(Column(_title(tense), lang="es") for tense in tenses)]
-    rows = [[_PERSONS[person], *(_cell(paradigm, regular, tense, person) for tense in tenses)] for person in Person]
+    rows = [[PERSON_NAMES[person], *(_cell(paradigm, regular, tense, person) for tense in tenses)] for person in Person]
     return Table(columns, rows)
 
 
@@ -120,7 +124,7 @@ def _rules(paradigm: Paradigm) -> Table:
         persons: dict[str, list[str]] = {}
         for person in Person:
             if paradigm.accepted(tense, person):
-                persons.setdefault(paradigm[tense, person].rule, []).append(_PERSONS[person].partition(",")[0])
+                persons.setdefault(paradigm[tense, person].rule, []).append(PERSON_NAMES[person].partition(",")[0])
         for rule, these in persons.items():
             whom = "all persons" if len(these) == len(Person) else ", ".join(these)
             rows.append([tense.replace("_", " "), whom, rule])

@@ -37,6 +37,7 @@ from subjunctive_admin.vocabulary import (
 )
 from subjunctive_admin.widgets import entry as forms
 from subjunctive_admin.widgets.entry import LABELS, PERSONS, Cell, Fault, VerbEntry
+from subjunctive_admin.widgets.places import ControlBox
 
 _LOG = logging.getLogger(__name__)
 _SHOWN_ROWS = 8
@@ -62,13 +63,6 @@ def _account() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # no passwd entry, as in some containers
         return "unknown"
-
-
-class _Box(W.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """A box that says in a place without widgets, such as a report, what would stand there."""
-
-    def __repr__(self) -> str:
-        return "The workbench for verbs; open this notebook in JupyterLab to use it."
 
 
 def _styled(widget: Any, *names: str) -> Any:
@@ -299,7 +293,8 @@ class _Workbench:
         right = _styled(W.HBox([self._merge, self._discard, self._publish]), "buttons")
         self._bar = _styled(W.HBox([left, self._why, right]), "bar")
         self._merge.layout.display = "none"
-        return _styled(_Box([head, notice, finder, self._editor, self._status, self._bar]), "workbench").add_class("sj")
+        parts = [head, notice, finder, self._editor, self._status, self._bar]
+        return _styled(ControlBox("The workbench for verbs", parts), "workbench").add_class("sj")
 
     def _on(self, button: Any, act: Callable[[], None]) -> Any:
         button.on_click(self._bounded(act))
