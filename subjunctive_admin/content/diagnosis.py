@@ -144,16 +144,19 @@ def _between(mine: Sequence[str], theirs: Sequence[str]) -> tuple[Sequence[str],
 
 
 def normalised(text: str) -> str:
-    """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around it."""
+    """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around its words."""
     visible = "".join(c for c in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(c) != "Cf")
-    words = " ".join(visible.split())
-    first = next((n for n, c in enumerate(words) if not _is_edge(c)), len(words))
-    last = next((n for n in range(len(words), first, -1) if not _is_edge(words[n - 1])), first)
-    return words[first:last]
+    return " ".join(filter(None, map(_bare, visible.split())))
+
+
+def _bare(word: str) -> str:
+    first = next((n for n, c in enumerate(word) if not _is_edge(c)), len(word))
+    last = next((n for n in range(len(word), first, -1) if not _is_edge(word[n - 1])), first)
+    return word[first:last]
 
 
 def _is_edge(character: str) -> bool:
-    """Punctuation, symbols of quotation and spaces, which say nothing around an answer."""
+    """Punctuation, symbols of quotation and spaces, which say nothing around a word."""
     return unicodedata.category(character)[0] in "PZ" or character in "`´^"
 
 
