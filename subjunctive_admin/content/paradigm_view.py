@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from subjunctive_admin.content.conjugation import NotAVerb, Paradigm, Rule, conjugate
@@ -21,7 +22,7 @@ _SIMPLE_INDICATIVE = (
 )  # fmt: skip
 _IMPERATIVES = (Tense.IMPERATIVE_AFFIRMATIVE, Tense.IMPERATIVE_NEGATIVE)
 _NOTES = """\
-A form in **bold** is not what the regular endings would give. Every form that stands in a cell is accepted, the \
+A form in **bold** is not what the regular endings would give; the letters that differ are coloured. Every form that stands in a cell is accepted, the \
 first is the one to teach; -ra and -se are equal in the imperfect.
 
 The rule behind a form names the table that the verb stands in. What stands in no table is regular: an ending alone \
@@ -114,8 +115,23 @@ def _cell(paradigm: Paradigm, regular: Paradigm, tense: Tense, person: Person) -
     forms = paradigm.accepted(tense, person)
     if not forms:
         return None
-    notes = paradigm[tense, person].notes
-    return Cell(" / ".join(forms), note="; ".join(notes), strong=forms[0] not in regular.accepted(tense, person))
+    notes = "; ".join(paradigm[tense, person].notes)
+    shown, usual = " / ".join(forms), regular.accepted(tense, person)
+    if forms[0] in usual:
+        return Cell(shown, note=notes)
+    return Cell(shown, note=notes, strong=True, marked=_differing(forms[0], usual[0]) if usual else None)
+
+
+def _differing(form: str, regular: str) -> tuple[int, int] | None:
+    """From which letter to which a form is not the regular one; None where only letters are missing from it."""
+    start = _shared(form, regular)
+    end = len(form) - _shared(form[start:][::-1], regular[start:][::-1])
+    return (start, end) if start < end else None
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _rules(paradigm: Paradigm) -> Table:
