@@ -236,13 +236,19 @@ def run_checks(library: Library, only: Iterable[str] | None = None) -> list[Find
     chosen = list(CHECKS.values()) if only is None else [CHECKS[name] for name in only]
     items: list[tuple[ItemKind, str, Any]] = [(ItemKind.VERB, key, verb) for key, verb in library.verbs.items()]
     items += [(ItemKind.EXERCISE, exercise.slug, exercise) for exercise in library.exercises]
-    return [
-        Finding(one.id, one.severity, kind, key, message, one.mend(item, library) if one.mend else None)
-        for kind, key, item in items
-        for one in chosen
-        if one.kind is kind
-        for message in one.look(item, library)
-    ]
+    return [found for kind, key, item in items for found in _findings(chosen, kind, key, item, library)]
+
+
+def check_exercise(exercise: Exercise, library: Library) -> list[Finding]:
+    """Every fault of one exercise of a library, in the order of the checks."""
+    return list(_findings(CHECKS.values(), ItemKind.EXERCISE, exercise.slug, exercise, library))
+
+
+def _findings(chosen: Iterable[Check], kind: ItemKind, key: str, item: Any, library: Library) -> Iterator[Finding]:
+    for one in chosen:
+        if one.kind is kind:
+            for message in one.look(item, library):
+                yield Finding(one.id, one.severity, kind, key, message, one.mend(item, library) if one.mend else None)
 
 
 # Verbs
