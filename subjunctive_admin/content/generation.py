@@ -8,6 +8,7 @@ every predicate of its sort, in the tenses that it licenses; nothing else is mad
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -160,6 +161,8 @@ _QUE = "Que at the head of a sentence wishes somebody something in the subjuncti
 _AUNQUE = "Aunque takes the subjunctive for what may or may not be so."
 _MAYBE = "After {} the subjunctive says that one is not sure; the indicative is good Spanish too."
 _NO_SEARCH = frozenset({ExerciseType.TRIGGER_IDENTIFICATION})
+# The same words with the indicative are a sentence that is said, though it means something else or is careless.
+_NO_FAULT = frozenset({ExerciseType.ERROR_CORRECTION})
 
 FRAMES: tuple[Frame, ...] = (
     _frame("querer", "Quiero que {clause}.", _T.WISH, _PRESENT[:1], _ASKED, _B, speaker=_YO,
@@ -227,7 +230,7 @@ FRAMES: tuple[Frame, ...] = (
     _frame("hay-nadie", "Aquí no hay nadie que {clause}.", _T.RELATIVE, _PRESENT[:1], _SKILL, antecedent=_EL,
            trigger="no hay nadie que", why=_DENIED, english="There is nobody here who {acts}."),
     _frame("conoces", "¿Conoces a alguien que {clause}?", _T.RELATIVE, _PRESENT[:1], _SKILL, _B, antecedent=_EL,
-           why=_ASKED_FOR, english="Do you (tú) know anyone who {acts}?"),
+           why=_ASKED_FOR, without=_NO_FAULT, english="Do you (tú) know anyone who {acts}?"),
     _frame("buscar-personas", "Buscamos personas que {clause}, pero no encontramos ninguna.", _T.RELATIVE,
            _PRESENT[:1], _SKILL, antecedent=_ELLOS, why=_SOUGHT),
     _frame("buscar-alguien-past", "Buscaban a alguien que {clause}, pero no encontraron a nadie.", _T.RELATIVE,
@@ -235,7 +238,7 @@ FRAMES: tuple[Frame, ...] = (
     _frame("habia-nadie", "En la oficina no había nadie que {clause}.", _T.RELATIVE, _PAST[:1], _SKILL,
            antecedent=_EL, trigger="no había nadie que", why=_DENIED),
     _frame("conoces-feat", "¿Conoces a alguien que {clause}?", _T.RELATIVE, _PRESENT[1:], _FEAT, antecedent=_EL,
-           why=_ASKED_FOR),
+           why=_ASKED_FOR, without=_NO_FAULT),
     _frame("conozco-feat", "No conozco a nadie que {clause}.", _T.RELATIVE, _PRESENT[1:], _FEAT, antecedent=_EL,
            why=_DENIED),
     _frame("personas-feat", "Buscamos personas que {clause}, pero no encontramos ninguna.", _T.RELATIVE,
@@ -249,7 +252,7 @@ FRAMES: tuple[Frame, ...] = (
     _frame("cualquiera-past", "Prometí aceptar cualquier cosa que {clause}.", _T.RELATIVE, _PAST[:1], _PROPOSAL, _A,
            speaker=_YO, trigger="cualquier cosa que", why=_WHATEVER),
     _frame("que", "¡Que {clause}!", _T.INDEPENDENT, _PRESENT[:1], frozenset({Sort.BLESSING}), _B, speaker=_YO,
-           pronoun_unsaid=True, why=_QUE, without=frozenset({ExerciseType.ERROR_CORRECTION})),
+           pronoun_unsaid=True, why=_QUE, without=_NO_FAULT),
     _frame("o-no", "Todo seguirá igual, {clause} o no.", _T.INDEPENDENT, _PRESENT, _ONCE | {Sort.EVENT}, trigger="o no",
            verb_first=True, is_open=True, why=_OR_NOT, without=_NO_SEARCH),
     _frame("o-no-past", "Todo seguía igual, {clause} o no.", _T.INDEPENDENT, _PAST[:1], _ONCE | {Sort.EVENT}, _A, trigger="o no",
@@ -510,9 +513,16 @@ def _persons(frame: Frame, predicate: Predicate) -> Iterator[Person]:
 
 
 def _shuffled(random: Random, possible: Iterable[_Choice]) -> list[_Choice]:
+    """The choices in the order of the seed, the frames by turns: a few exercises are of as many frames."""
     choices = list(possible)
     random.shuffle(choices)
-    return choices
+    turns: Counter[str] = Counter()
+
+    def turn(choice: _Choice) -> int:
+        turns[choice[0].id] += 1
+        return turns[choice[0].id]
+
+    return sorted(choices, key=turn)
 
 
 def _each(random: Random, choices: Iterable[_Choice]) -> Iterator[Made]:
@@ -654,7 +664,7 @@ _EITHER = frozenset({TriggerClass.OJALA, TriggerClass.POSSIBILITY, TriggerClass.
 
 
 def _conjugation(sentence: _Sentence) -> Made:
-    prompt = f"{sentence.predicate.infinitive} — {SPANISH_NAMES[sentence.tense]}, {_PERSON[sentence.person]}"
+    prompt = f"{sentence.predicate.infinitive} — {SPANISH_NAMES[sentence.tense]}, {PERSON_NAMES[sentence.person]}"
     return sentence.made(ExerciseType.CONJUGATION, prompt, sentence.forms)
 
 
@@ -713,5 +723,8 @@ _MAKERS = {
     ExerciseType.TRIGGER_IDENTIFICATION: _trigger_identification,
     ExerciseType.ERROR_CORRECTION: _error_correction,
 }
-_PERSON = {Person.YO: "yo", Person.TU: "tú", Person.EL: "él", Person.NOSOTROS: "nosotros", Person.VOSOTROS: "vosotros",
-           Person.ELLOS: "ellos"}  # fmt: skip
+PERSON_NAMES = {
+    Person.YO: "yo", Person.TU: "tú", Person.EL: "él", Person.NOSOTROS: "nosotros", Person.VOSOTROS: "vosotros",
+    Person.ELLOS: "ellos",
+}  # fmt: skip
+"""What a prompt and a page call a person."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from subjunctive_admin.content.generation import Wanted
+from subjunctive_admin.content.generation import PERSON_NAMES, Wanted
 from subjunctive_admin.content.proposals import IN_LIBRARY, Proposal, Proposals, propose, write_drafts
 from subjunctive_admin.db import Database
 from subjunctive_admin.look import Cell, Column, Finding, GroupRow, Header, KeyFigures, Note, Section, Table
@@ -26,8 +26,8 @@ _NOTES = """\
 The blank shows as `___`, with the verb in brackets and, where a sentence leaves more than one tense, mood or person, \
 the one that is meant: *presente*, *tiempo compuesto*, *subjuntivo*.
 
-A wrong option is a form of the verb, and the error after it is what choosing it tells about the learner. Every \
-exercise passed the content checks against the library and the drafts. Drafts are not live; *Undo* in the workbench \
+A wrong option of a multiple choice is a form of the verb; the error after it is what choosing it tells about the \
+learner. Every exercise passed the content checks against the library and the drafts. Drafts are not live; *Undo* in the workbench \
 of `20_curate_verbs` takes back those of the last time together."""
 
 
@@ -89,12 +89,13 @@ def _next(found: Proposals, applied: bool) -> str:
 
 def _figures(found: Proposals) -> KeyFigures:
     asked = found.left_out.get(IN_LIBRARY, 0)
+    faulty = sum(found.left_out.values()) - asked
     return KeyFigures(
         [
             ("Proposed", len(found.found), f"of {found.wanted} wanted"),
             ("New", len(found.new), f"{len(found.found) - len(found.new)} have a draft already"),
             ("Written", found.written, "as drafts, none of them live"),
-            ("Left out", sum(found.left_out.values()), f"{asked} already asked, the others by a check"),
+            ("Left out", asked + faulty, f"{asked} already asked, {faulty} by a check"),
         ]
     )
 
@@ -103,9 +104,8 @@ def _table(found: Proposals) -> Table:
     columns: list[Column | str] = [
         Column("Asked", lang="es"),
         Column("Accepted", lang="es"),
-        Column("Wrong options"),
-        Column("Explanation"),
-        Column("Level"),
+        "Practises",
+        "Explanation",
     ]
     rows: list[Any] = []
     counts = Counter(one.content.exercise_type for one in found.found)
@@ -117,13 +117,17 @@ def _table(found: Proposals) -> Table:
 
 def _row(one: Proposal) -> list[object]:
     content = one.content
-    state = " · has a draft" if one.is_draft else ""
+    wrong = f"Wrong: {wrong_options(one)}" if one.kinds else ""
+    whom, level = " · ".join(described(content)[1:]), content.difficulty_level.value
     return [
-        Cell(marked(content), note=described(content) + state),
-        Cell(" / ".join(content.accepted_answers), strong=content.exercise_type is not ExerciseType.TRANSLATION),
-        wrong_options(one) or None,
+        Cell(marked(content), note="Has a draft already." if one.is_draft else ""),
+        Cell(
+            " / ".join(content.accepted_answers),
+            note=wrong,
+            strong=content.exercise_type is not ExerciseType.TRANSLATION,
+        ),
+        Cell(described(content)[0], note=f"{whom} · {level}"),
         content.explanation,
-        content.difficulty_level.value,
     ]
 
 
@@ -132,22 +136,24 @@ def marked(content: ExerciseContent) -> str:
     return content.prompt.replace(BLANK, f"`{BLANK}`")
 
 
-def described(content: ExerciseContent) -> str:
+def described(content: ExerciseContent) -> tuple[str, str, str]:
     """What an exercise practises: tense, person and trigger class."""
     trigger = content.trigger_class.replace("_", " ") if content.trigger_class else "no trigger"
-    return f"{content.tense.replace('_', ' ')} · {content.person} · {trigger}"
+    person = PERSON_NAMES[content.person] if content.person else "any person"
+    return content.tense.replace("_", " "), person, trigger
 
 
 def wrong_options(one: Proposal) -> str:
     """Each distractor with the error it stands for."""
-    return ", ".join(f"*{form}* {kind}" for form, kind in zip(one.content.distractors, one.kinds, strict=True))
+    return ", ".join(f"*{form}* ({kind})" for form, kind in zip(one.content.distractors, one.kinds, strict=True))
 
 
 def proposal_lines(found: Proposals, *, applied: bool) -> Iterator[str]:
     """The proposals for a terminal: each exercise, then what was made and what was written."""
     for one in found.found:
         content = one.content
-        yield f"{'=' if one.is_draft else '+'} {content.slug}  {content.exercise_type.replace('_', ' ')}, {described(content)}"
+        kind, sign = content.exercise_type.replace("_", " "), "=" if one.is_draft else "+"
+        yield f"{sign} {kind} · {' · '.join(described(content))} · {content.difficulty_level}"
         yield f"    {content.prompt}"
         yield f"    right  {' / '.join(content.accepted_answers)}"
         if one.kinds:
