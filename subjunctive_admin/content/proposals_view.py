@@ -27,8 +27,10 @@ The blank shows as `___`, with the verb in brackets and, where a sentence leaves
 the one that is meant: *presente*, *tiempo compuesto*, *subjuntivo*.
 
 A wrong option of a multiple choice is a form of the verb; the error after it is what choosing it tells about the \
-learner. Every exercise passed the content checks against the library and the drafts. Drafts are not live; *Undo* in the workbench \
-of `20_curate_verbs` takes back those of the last time together."""
+learner. Every exercise passed the content checks against the library and the drafts.
+
+Drafts are not live. “Undo last change” in the workbench of `20_curate_verbs` takes back those of the last time \
+together."""
 
 
 def read_proposals(
