@@ -157,15 +157,6 @@ def _set_up_database(purpose: str) -> Iterator[Database]:
         yield database
 
 
-def _actor() -> str:
-    import getpass  # noqa: PLC0415
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no passwd entry, as in some containers
-        return "unknown"
-
-
 @app.command()
 def demo(
     learners: Learners = 300,
@@ -465,9 +456,10 @@ def config_get(key: str, as_json: AsJson = False) -> None:
 def config_set(key: str, value: str) -> None:
     """Change one value within its type and limits."""
     from subjunctive_admin.configuration import set_entry  # noqa: PLC0415
+    from subjunctive_admin.content.store import account_name  # noqa: PLC0415
 
     with _set_up_database("config") as database, database.session(write=True) as session:
-        sentence = set_entry(session, key, value, actor=_actor())
+        sentence = set_entry(session, key, value, actor=account_name())
     _print(sentence)
 
 
@@ -596,6 +588,7 @@ def content_generate(
     """Make exercises from sentence frames and show them, or write them as drafts; exit code 1 when they are fewer."""
     from subjunctive_admin.content import proposals  # noqa: PLC0415
     from subjunctive_admin.content.proposals_view import proposal_lines  # noqa: PLC0415
+    from subjunctive_admin.content.store import account_name  # noqa: PLC0415
 
     wanted = proposals.read_wanted(
         verb=verb, trigger=trigger, tense=tense, person=person, exercise_type=exercise_type, difficulty=difficulty
@@ -603,7 +596,7 @@ def content_generate(
     with _set_up_database("content") as database, database.session(write=apply) as session:
         found = proposals.propose(session, scenario, count, seed, wanted)
         if apply:
-            found, _ = proposals.write_drafts(session, found, actor=_actor())
+            found, _ = proposals.write_drafts(session, found, actor=account_name())
     _print_json(found.as_dict()) if as_json else _print("\n".join(proposal_lines(found, applied=apply)))
     raise typer.Exit(1 if found.fewer else 0)
 

@@ -20,6 +20,7 @@ from typing import Any
 from subjunctive_admin.content.conjugation import Paradigm, conjugate
 from subjunctive_admin.content.diagnosis import SPANISH_NAMES, diagnose
 from subjunctive_admin.vocabulary import (
+    PERSON_NAMES,
     DifficultyLevel,
     ErrorKind,
     ExerciseType,
@@ -664,7 +665,7 @@ _EITHER = frozenset({TriggerClass.OJALA, TriggerClass.POSSIBILITY, TriggerClass.
 
 
 def _conjugation(sentence: _Sentence) -> Made:
-    prompt = f"{sentence.predicate.infinitive} — {SPANISH_NAMES[sentence.tense]}, {PERSON_NAMES[sentence.person]}"
+    prompt = f"{sentence.predicate.infinitive} — {SPANISH_NAMES[sentence.tense]}, {PERSON_NAMES[sentence.person].partition(',')[0]}"
     return sentence.made(ExerciseType.CONJUGATION, prompt, sentence.forms)
 
 
@@ -723,8 +724,3 @@ _MAKERS = {
     ExerciseType.TRIGGER_IDENTIFICATION: _trigger_identification,
     ExerciseType.ERROR_CORRECTION: _error_correction,
 }
-PERSON_NAMES = {
-    Person.YO: "yo", Person.TU: "tú", Person.EL: "él", Person.NOSOTROS: "nosotros", Person.VOSOTROS: "vosotros",
-    Person.ELLOS: "ellos",
-}  # fmt: skip
-"""What a prompt and a page call a person."""

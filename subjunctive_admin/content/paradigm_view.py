@@ -10,12 +10,8 @@ from subjunctive_admin.content.conjugation import NotAVerb, Paradigm, Rule, conj
 from subjunctive_admin.content.diagnosis import Reading, diagnose, verdict_of
 from subjunctive_admin.errors import UsageError
 from subjunctive_admin.look import Cell, Column, Header, KeyFigures, Note, Section, Table
-from subjunctive_admin.vocabulary import LEARNT_TENSES, SUBJUNCTIVE_TENSES, Person, Tense
+from subjunctive_admin.vocabulary import LEARNT_TENSES, PERSON_NAMES, SUBJUNCTIVE_TENSES, Person, Tense
 
-PERSON_NAMES = {
-    Person.YO: "yo", Person.TU: "tú", Person.EL: "él, ella, usted", Person.NOSOTROS: "nosotros",
-    Person.VOSOTROS: "vosotros", Person.ELLOS: "ellos, ustedes",
-}  # fmt: skip
 _SIMPLE_INDICATIVE = (
     Tense.PRESENT_INDICATIVE, Tense.PRETERITE_INDICATIVE, Tense.IMPERFECT_INDICATIVE, Tense.FUTURE_INDICATIVE,
     Tense.CONDITIONAL_INDICATIVE,

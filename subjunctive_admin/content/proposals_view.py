@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from subjunctive_admin.content.generation import PERSON_NAMES, Wanted
+from subjunctive_admin.content.generation import Wanted
 from subjunctive_admin.content.proposals import IN_LIBRARY, Proposal, Proposals, propose, write_drafts
+from subjunctive_admin.content.store import account_name
 from subjunctive_admin.db import Database
 from subjunctive_admin.look import Cell, Column, Finding, GroupRow, Header, KeyFigures, Note, Section, Table
 from subjunctive_admin.structures import BLANK, ExerciseContent
-from subjunctive_admin.vocabulary import ExerciseType, Status
+from subjunctive_admin.vocabulary import PERSON_NAMES, ExerciseType, Status
 
 _TYPES = {
     ExerciseType.FILL_BLANK: "Fill in the blank",
@@ -39,14 +39,7 @@ def read_proposals(
     """Propose, and write drafts with `apply`, in one transaction; `actor` without a name is this account."""
     with database.session(write=apply) as session:
         found = propose(session, scenario, count, seed, wanted)
-        return write_drafts(session, found, actor=actor or _account())[0] if apply else found
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no passwd entry, as in some containers
-        return "unknown"
+        return write_drafts(session, found, actor=actor or account_name())[0] if apply else found
 
 
 def proposals_view(found: Proposals, *, applied: bool) -> list[Any]:
@@ -141,7 +134,7 @@ def marked(content: ExerciseContent) -> str:
 def described(content: ExerciseContent) -> tuple[str, str, str]:
     """What an exercise practises: tense, person and trigger class."""
     trigger = content.trigger_class.replace("_", " ") if content.trigger_class else "no trigger"
-    person = PERSON_NAMES[content.person] if content.person else "any person"
+    person = PERSON_NAMES[content.person].partition(",")[0] if content.person else "any person"
     return content.tense.replace("_", " "), person, trigger
 
 

@@ -6,6 +6,7 @@ each item and the operation that explains them, so that undo needs no code of it
 
 from __future__ import annotations
 
+import getpass
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,14 @@ class Done:
     kind: OperationKind
     items: tuple[str, ...]
     sentence: str
+
+
+def account_name() -> str:
+    """Whose operation it is where nobody says: the account of this process."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no passwd entry, as in some containers
+        return "unknown"
 
 
 def find_verbs(query: str = "", *, status: ContentStatus | None = None, limit: int = 50) -> Select[Any]:

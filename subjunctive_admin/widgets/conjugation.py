@@ -9,7 +9,7 @@ import ipywidgets as W  # noqa: N812 - as its documentation does
 
 from subjunctive_admin.content import paradigm_view as view
 from subjunctive_admin.content.conjugation import Paradigm
-from subjunctive_admin.vocabulary import Person, Status, Tense
+from subjunctive_admin.vocabulary import PERSON_NAMES, Person, Status, Tense
 from subjunctive_admin.widgets.places import ControlBox, Output, Places, Said, output_of
 
 _HEADING = 2
@@ -41,7 +41,7 @@ class Laboratory:
         )
         tenses = [(one.replace("_", " "), one) for one in Tense]
         self.tense = W.Dropdown(options=tenses, value=Tense(tense), description="Tense")
-        persons = [(name, one) for one, name in view.PERSON_NAMES.items()]
+        persons = [(name, one) for one, name in PERSON_NAMES.items()]
         self.person = W.Dropdown(options=persons, value=Person(person), description="Person")
         self.answer = W.Text(value=answer, description="Answer", continuous_update=False)
         self.said = Said()

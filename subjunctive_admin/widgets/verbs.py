@@ -6,7 +6,6 @@ ipywidgets would swallow it.
 
 from __future__ import annotations
 
-import getpass
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from subjunctive_admin.look import stylesheet
 from subjunctive_admin.look.markup import mark, moment
 from subjunctive_admin.structures import VerbContent
 from subjunctive_admin.vocabulary import (
+    PERSON_NAMES,
     SUBJUNCTIVE_TENSES,
     ContentStatus,
     DifficultyLevel,
@@ -36,7 +36,7 @@ from subjunctive_admin.vocabulary import (
     VerbType,
 )
 from subjunctive_admin.widgets import entry as forms
-from subjunctive_admin.widgets.entry import LABELS, PERSONS, Cell, Fault, VerbEntry
+from subjunctive_admin.widgets.entry import LABELS, Cell, Fault, VerbEntry
 from subjunctive_admin.widgets.places import ControlBox
 
 _LOG = logging.getLogger(__name__)
@@ -53,16 +53,9 @@ def verb_workbench(
 
     `actor` is the name in the history; without one, the account this kernel runs under.
     """
-    bench = _Workbench(database, actor or _account(), apply=apply)
+    bench = _Workbench(database, actor or store.account_name(), apply=apply)
     bench.begin(query, infinitive)
     return bench.box
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no passwd entry, as in some containers
-        return "unknown"
 
 
 def _styled(widget: Any, *names: str) -> Any:
@@ -92,7 +85,7 @@ class _VerbForm:
         self._fields = {name: self._watched(widget) for name, widget in _field_widgets().items()}
         self._cells: dict[Cell, Any] = {}
         # One widget can stand in many places, which keeps a grid of a hundred cells quick.
-        self._gap, self._persons = _html(), {p: _html("person", text=escape(PERSONS[p])) for p in Person}
+        self._gap, self._persons = _html(), {p: _html("person", text=escape(PERSON_NAMES[p])) for p in Person}
         self._cell_look = {"layout": W.Layout(width="auto"), "style": TextStyle()}
         self._shown: tuple[Tense, ...] = ()
         top = W.HBox([self._fields["infinitive"], self._fields["english_translation"]])

@@ -511,3 +511,11 @@ def test_taking_back_drafts_that_are_gone_says_so(database: Database) -> None:
     with database.session(write=True) as session:
         done = store.undo_last(session, actor="ana")
     assert done.sentence == "The last change (add of drafts that are gone already by ana) was taken back."
+
+
+def test_without_a_passwd_entry_the_actor_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert store.account_name() == "unknown"
