@@ -10,11 +10,10 @@ from textwrap import wrap
 from typing import Any
 
 from subjunctive_admin.look.markup import SYMBOLS, URGENCY
-from subjunctive_admin.ops.health.registry import Readings
+from subjunctive_admin.ops.health.registry import CONNECTIVITY, Readings
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 
 CONTRACT_VERSION = 1
-CONNECTIVITY = "connectivity"
 
 _WIDTH = 80
 _LONGEST_TITLE = 90
