@@ -38,7 +38,7 @@ def check_finds(
     found = result_of(database, check_id, previous=previous)
     assert found.status is status, found.message
     for word in words:
-        assert word in found.message
+        assert word in found.message, found.message
     assert found.remedy
     return found
 
