@@ -59,7 +59,8 @@ def _sessions(probe: Probe) -> tuple[list[_Session], int]:
         text(
             """
             SELECT pid, usename AS role, coalesce(application_name, '') AS application, state,
-                   extract(epoch FROM clock_timestamp() - xact_start)::float AS transaction,
+                   -- An aborted transaction has lost its start, not its connection.
+                   extract(epoch FROM clock_timestamp() - coalesce(xact_start, state_change))::float AS transaction,
                    extract(epoch FROM clock_timestamp() - query_start)::float AS query
             FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
