@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import UTC, date, datetime
 
@@ -187,14 +188,17 @@ def inactive_slot(probe: Probe) -> Outcome:
     now = datetime.now(UTC).timestamp()
     before = probe.previous.facts if probe.previous else {}
     since: dict[str, float] = {row.name: row.since or before.get(row.name, now) for row in rows}
-    lost = [f"{row.name} has lost WAL it needs" for row in rows if row.wal == "lost"]
+    lost = [row.name for row in rows if row.wal == "lost"]
     old = [
         f"{name} for {lasting(now - began)}"
         for name, began in sorted(since.items(), key=lambda item: item[1])
-        if now - began >= SLOT_SECONDS
+        if now - began >= SLOT_SECONDS and name not in lost
     ]
     found = listed(
-        [*lost, *old], "slot has no consumer", "slots have no consumer", "No slot is without consumer for long."
+        [*(f"{name} has lost WAL it needs" for name in lost), *old],
+        "slot has no consumer",
+        "slots have no consumer",
+        "No slot is without consumer for long.",
     )
     return Outcome(found.status, found.observed, found.message, facts=since)
 
@@ -349,7 +353,7 @@ def timeouts(probe: Probe) -> Outcome:
             value = row[name] if row[name] is not None else servers[name]
             if value is None:
                 unseen_roles.add(row["role"])
-            elif value.lstrip("0").rstrip("msinhd ") == "":
+            elif re.fullmatch(r"0+ *[a-z]*", value):
                 unset.append(f"{row['role']} has no {name}")
     if not unset and unseen_roles:
         remedy = "ALTER DATABASE … SET statement_timeout and idle_in_transaction_session_timeout"
