@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from time import monotonic, sleep
 
 import psycopg
@@ -167,21 +166,24 @@ def test_a_server_without_a_standby_has_no_lag(database: Database) -> None:
 # checksums
 
 
-def test_a_block_damaged_on_disk_is_critical_once_it_was_read(server: EmbeddedServer, database: Database) -> None:
-    check_passes(database, "checksums")
-    run_sql(database, "CREATE TABLE damaged AS SELECT g FROM generate_series(1, 1000) g")
-    # The rewritten table's blocks are on disk and not in memory.
-    run_and_count(database, "VACUUM FULL damaged")
-    folder, path = run_as_superuser(server, database, "SHOW data_directory", "SELECT pg_relation_filepath('damaged')")
-    with (Path(folder) / path).open("r+b") as file:
+def test_a_block_damaged_on_disk_is_critical_once_it_was_read(primary: EmbeddedServer, streaming: Database) -> None:
+    check_passes(streaming, "checksums")
+    run_sql(streaming, "CREATE TABLE damaged AS SELECT g FROM generate_series(1, 1000) g")
+    path = primary.data / run_as_superuser(primary, streaming, "SELECT pg_relation_filepath('damaged')")[0]
+    primary.stop()  # the block is read from disk again
+    with path.open("r+b") as file:
         file.seek(8000)
         byte = file.read(1)[0]
         file.seek(8000)
         file.write(bytes([byte ^ 1]))
-    with session(database) as reader, pytest.raises(psycopg.Error, match="invalid page"):
+    primary.start()
+    with session(streaming) as reader, pytest.raises(psycopg.Error, match="invalid page"):
         reader.execute("SELECT count(*) FROM damaged")
-    found = check_finds(database, "checksums", Status.CRITICAL, f"1 block in {database.url.database}")
+    found = check_finds(streaming, "checksums", Status.CRITICAL, f"1 block in {streaming.url.database}")
     assert found.remedy.endswith("subjunctive-admin backup list")
+    run_sql(streaming, "DROP TABLE damaged")
+    run_as_superuser(primary, streaming, "SELECT pg_stat_reset()")
+    check_passes(streaming, "checksums")
 
 
 # collation-version
