@@ -90,7 +90,7 @@ def test_a_transaction_left_open_is_found_by_its_session(database: Database) -> 
         connection.execute("SELECT 'a secret'")
         sleep(2 * MOMENT)
         said = HELD.format(pid=connection.info.backend_pid)
-        found = check_finds(short, "idle-in-transaction", Status.WARNING, said, "is idle in a transaction since")
+        found = check_finds(short, "idle-in-transaction", Status.WARNING, "1 transaction is left open", said)
         check_finds(shorter, "idle-in-transaction", Status.CRITICAL, said)
         check_passes(database, "idle-in-transaction")
     assert "secret" not in found.message
@@ -142,7 +142,7 @@ def test_a_long_query_is_found_without_its_words(database: Database) -> None:
     check_passes(short, "long-query")
     with running(database, "SELECT pg_sleep(30), 'a secret'") as pid:
         sleep(3 * MOMENT)
-        found = check_finds(short, "long-query", Status.WARNING, HELD.format(pid=pid), "runs one query since")
+        found = check_finds(short, "long-query", Status.WARNING, "1 query runs for long", HELD.format(pid=pid))
         check_finds(shorter, "long-query", Status.CRITICAL, HELD.format(pid=pid))
         check_passes(database, "long-query")
     assert "secret" not in found.message

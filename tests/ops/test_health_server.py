@@ -121,7 +121,7 @@ def test_a_failing_archive_is_critical_until_it_works_again(primary: EmbeddedSer
         run_as_superuser(primary, streaming, switched)
         failed = "SELECT last_failed_time > last_archived_time FROM pg_stat_archiver"
         wait_for(lambda: run_as_superuser(primary, streaming, failed) == [True])
-        check_finds(streaming, "archiver", Status.CRITICAL, "No WAL file was archived since ", "failed last")
+        check_finds(streaming, "archiver", Status.CRITICAL, "No WAL file was archived for ", "failed last")
     wait_for(lambda: result_of(streaming, "archiver").status is Status.OK)
 
 
@@ -322,6 +322,8 @@ def test_a_superuser_at_work_is_named(server: EmbeddedServer, database: Database
     with mighty.connection() as connection:
         connection.execute(text("SELECT 1"))
         check_finds(database, "superuser", Status.WARNING, "1 superuser is at work: postgres (test).")
+        with another_role(server, database) as other:
+            check_finds(other, "superuser", Status.UNKNOWN, "what the superusers connected do")
 
 
 # public-create

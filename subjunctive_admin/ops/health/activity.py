@@ -78,16 +78,21 @@ def _sessions(probe: Probe) -> tuple[list[_Session], int]:
 
 
 def _longest(
-    probe: Probe, chosen: Callable[[_Session], float | None], limits: tuple[float, float], *, none: str, said: str
+    probe: Probe,
+    chosen: Callable[[_Session], float | None],
+    limits: tuple[float, float],
+    *,
+    nouns: tuple[str, str],
+    none: str,
 ) -> Outcome:
-    """Grade the session for which `chosen` gives the most seconds; `said` follows the session's name."""
+    """Grade the session for which `chosen` gives the most seconds; `nouns` say what one and several do."""
     sessions, hidden = _sessions(probe)
     timed = sorted(((chosen(one) or 0.0, one) for one in sessions if chosen(one) is not None), key=lambda t: -t[0])
     over = [(seconds, one) for seconds, one in timed if seconds >= limits[0]]
     if over:
         seconds = over[0][0]
-        told = named([f"{one} {said} {lasting(taken)}" for taken, one in over])
-        return Outcome(graded(seconds, *limits), lasting(seconds), f"{plural(len(over), 'session')} too long: {told}.")
+        told = named([f"{one} for {lasting(taken)}" for taken, one in over])
+        return Outcome(graded(seconds, *limits), lasting(seconds), f"{plural(len(over), *nouns)} for long: {told}.")
     if hidden:
         return unseen(f"{plural(hidden, 'session')} of other roles", GRANT_MONITOR)
     return Outcome(Status.OK, lasting(timed[0][0]) if timed else "none", none)
@@ -141,8 +146,8 @@ def idle_in_transaction(probe: Probe) -> Outcome:
         probe,
         lambda one: one.transaction if (one.state or "").startswith("idle in transaction") else None,
         (settings.idle_transaction_warning, settings.idle_transaction_critical),
+        nouns=("transaction is left open and idle", "transactions are left open and idle"),
         none="No transaction is left open and idle for long.",
-        said="is idle in a transaction since",
     )
 
 
@@ -161,8 +166,8 @@ def long_query(probe: Probe) -> Outcome:
         probe,
         lambda one: one.query if one.state in ("active", "fastpath function call") else None,
         (settings.long_query_warning, settings.long_query_critical),
-        none="No query runs for very long.",
-        said="runs one query since",
+        nouns=("query runs", "queries run"),
+        none="No query runs for long.",
     )
 
 
@@ -184,7 +189,7 @@ def blocked(probe: Probe) -> Outcome:
     pid = max(over, key=lambda one: over[one].seconds)
     root = _described(probe.connection, _root(pid, waits))
     are = "sessions wait" if len(over) > 1 else "session waits"
-    said = f"{len(over)} {are} for a lock, pid {pid} since {lasting(longest)}: {root} holds it."
+    said = f"{len(over)} {are} for a lock, pid {pid} for {lasting(longest)}: {root} holds it."
     return Outcome(graded(longest, BLOCKED_WARNING, BLOCKED_CRITICAL), observed, said)
 
 

@@ -7,9 +7,11 @@ import shutil
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
+from subjunctive_admin.db import explain
 from subjunctive_admin.embedded import EmbeddedServer
-from subjunctive_admin.ops.health.activity import GRANT_MONITOR
+from subjunctive_admin.ops.health.activity import GRANT_MONITOR, SEES_OTHERS
 from subjunctive_admin.ops.health.grading import (
     graded,
     lasting,
@@ -240,7 +242,7 @@ def archiver(probe: Probe) -> Outcome:
     """
     row = probe.connection.execute(text(query)).one()
     if row.is_failing:
-        since = f"since {lasting(row.age)}" if row.age is not None else "yet"
+        since = f"for {lasting(row.age)}" if row.age is not None else "yet"
         return Outcome(
             Status.CRITICAL, f"{row.failed} failures", f"No WAL file was archived {since}; {row.wal} failed last."
         )
@@ -394,8 +396,11 @@ def _unaided_settings(probe: Probe) -> dict[str, str | None]:
         url, poolclass=NullPool, connect_args={**arguments, "connect_timeout": database.settings.connect_timeout}
     )
     query = "SELECT name, setting, source FROM pg_settings WHERE name = ANY (:names)"
-    with engine.connect() as connection:
-        rows = connection.execute(text(query), {"names": list(TIMEOUTS)}).all()
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(text(query), {"names": list(TIMEOUTS)}).all()
+    except DBAPIError as error:
+        raise explain(error, database.url, write=False) from error
     hidden = ("database", "user", "database user")
     return {row.name: None if row.source in hidden else row.setting for row in rows}
 
@@ -462,17 +467,23 @@ def disk_data(probe: Probe) -> Outcome:
     group=SERVER,
     remedy="connect as a role with only what the work needs: subjunctive-admin access check",
     severity=Status.WARNING,
+    needs=SEES_OTHERS,
     limits=lambda _: Limits("1"),
 )
 def superuser(probe: Probe) -> Outcome:
     """Neither this check nor another process of the suite works as a superuser."""
     query = """
-        SELECT DISTINCT r.rolname AS role, coalesce(nullif(split_part(a.application_name, ':', 2), ''), 'health') AS work
+        SELECT DISTINCT r.rolname AS role, a.backend_type IS NULL AS hidden,
+               coalesce(nullif(split_part(a.application_name, ':', 2), ''), 'health') AS work
         FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
         WHERE a.datname = current_database() AND r.rolsuper
-          AND (a.pid = pg_backend_pid() OR a.application_name LIKE 'subjunctive:%') ORDER BY 1, 2
+          AND (a.pid = pg_backend_pid() OR a.backend_type IS NULL OR a.application_name LIKE 'subjunctive:%')
+        ORDER BY role, work
     """
-    found = [f"{row.role} ({row.work})" for row in probe.connection.execute(text(query))]
+    rows = probe.connection.execute(text(query)).all()
+    found = [f"{row.role} ({row.work})" for row in rows if not row.hidden]
+    if not found and rows:
+        return unseen("what the superusers connected do", GRANT_MONITOR)
     return listed(found, "superuser is at work", "superusers are at work", "No superuser is at work.")
 
 
