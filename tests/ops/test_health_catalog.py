@@ -114,15 +114,15 @@ def test_equal_predicates_written_at_another_place_are_equal(database: Database)
 
 
 def test_a_foreign_key_without_an_index_is_found_with_its_columns(database: Database) -> None:
-    check_passes(database, "foreign-key-index")
+    check_passes(database, "fk-index")
     run_sql(database, "CREATE TABLE notes (id int PRIMARY KEY, reader uuid REFERENCES users)")
-    check_finds(database, "foreign-key-index", Status.WARNING, "1 foreign key has no index: notes (reader).")
+    check_finds(database, "fk-index", Status.WARNING, "1 foreign key has no index: notes (reader).")
     run_sql(database, "CREATE INDEX ON notes (id, reader)")
-    check_finds(database, "foreign-key-index", Status.WARNING, "notes (reader)")
+    check_finds(database, "fk-index", Status.WARNING, "notes (reader)")
     run_sql(database, "CREATE INDEX ON notes (reader) WHERE id > 7")
-    check_finds(database, "foreign-key-index", Status.WARNING, "notes (reader)")
+    check_finds(database, "fk-index", Status.WARNING, "notes (reader)")
     run_sql(database, "CREATE INDEX ON notes (reader) WHERE reader IS NOT NULL")
-    check_passes(database, "foreign-key-index")
+    check_passes(database, "fk-index")
 
 
 def test_the_columns_of_a_key_may_lead_an_index_in_any_order(database: Database) -> None:
@@ -131,9 +131,9 @@ def test_the_columns_of_a_key_may_lead_an_index_in_any_order(database: Database)
         "CREATE TABLE pairs (a int, b int, PRIMARY KEY (a, b))",
         "CREATE TABLE users_of_pairs (id int PRIMARY KEY, a int, b int, FOREIGN KEY (a, b) REFERENCES pairs)",
     )
-    check_finds(database, "foreign-key-index", Status.WARNING, "users_of_pairs (a, b)")
+    check_finds(database, "fk-index", Status.WARNING, "users_of_pairs (a, b)")
     run_sql(database, "CREATE INDEX ON users_of_pairs (b, a, id)")
-    check_passes(database, "foreign-key-index")
+    check_passes(database, "fk-index")
 
 
 # primary-key
@@ -259,7 +259,7 @@ def test_an_unlogged_table_is_found(database: Database) -> None:
 
 def test_the_catalog_is_read_without_any_privilege(server: Any, database: Database) -> None:
     with another_role(server, database) as other:
-        for check_id in ("invalid-index", "duplicate-index", "foreign-key-index", "primary-key"):
+        for check_id in ("invalid-index", "duplicate-index", "fk-index", "primary-key"):
             check_passes(other, check_id)
         for check_id in ("unproved-constraint", "disabled-trigger", "unlogged-table"):
             check_passes(other, check_id)

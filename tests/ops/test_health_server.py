@@ -138,7 +138,9 @@ def test_a_slot_without_a_consumer_is_found_by_name(
     check_passes(streaming, "inactive-slot")
     run_as_superuser(primary, streaming, "SELECT pg_create_physical_replication_slot('abandoned', true)")
     # Before PostgreSQL 17 only an earlier run knows since when.
-    before = an_hour_ago(check_passes(streaming, "inactive-slot").facts)
+    first = result_of(streaming, "inactive-slot")
+    before = an_hour_ago(first.facts)
+    assert first.status is (Status.OK if major_of(streaming) >= 17 else Status.SKIPPED)
     monkeypatch.setattr(looks, "SLOT_SECONDS", 0.05)
     sleep(0.1)
     check_finds(streaming, "inactive-slot", Status.WARNING, "abandoned for 0 s", previous=before)
@@ -159,7 +161,7 @@ def test_a_slot_whose_wal_is_gone_is_found(primary: EmbeddedServer, streaming: D
 
 
 def test_a_server_without_a_standby_has_no_lag(database: Database) -> None:
-    check_finds(database, "replication-lag", Status.SKIPPED, "has no standby and is none")
+    check_finds(database, "replication", Status.SKIPPED, "has no standby and is none")
     check_finds(database, "replay-paused", Status.SKIPPED, "is no standby")
 
 

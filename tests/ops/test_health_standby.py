@@ -103,15 +103,15 @@ def pair(servers: tuple[EmbeddedServer, Path]) -> Iterator[Pair]:
     server, socket = servers
     primary = Database(server.url())
     standby = Database(primary.url.update_query_dict({"host": str(socket)}))
-    wait_for(lambda: result_of(primary, "replication-lag").status is Status.OK)
+    wait_for(lambda: result_of(primary, "replication").status is Status.OK)
     yield Pair(server, primary, standby, socket)
     primary.dispose()
     standby.dispose()
 
 
 def test_a_standby_that_keeps_up_passes_on_both_sides(pair: Pair) -> None:
-    check_passes(pair.primary, "replication-lag")
-    check_passes(pair.standby, "replication-lag")
+    check_passes(pair.primary, "replication")
+    check_passes(pair.standby, "replication")
     check_passes(pair.standby, "replay-paused")
 
 
@@ -121,7 +121,7 @@ def test_every_check_can_look_through_a_standby(pair: Pair) -> None:
     assert {one.id: one.message for one in report.findings if one.id != "durability"} == {}
     skipped = {one.id for one in report.checks if one.status is Status.SKIPPED}
     assert {"checkpoints", "disk-data"} <= skipped
-    assert "replication-lag" not in skipped
+    assert "replication" not in skipped
 
 
 def test_a_paused_replay_is_found_on_the_standby_and_as_lag(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,30 +129,30 @@ def test_a_paused_replay_is_found_on_the_standby_and_as_lag(pair: Pair, monkeypa
     run_and_count(pair.primary, WRITTEN)
     check_finds(pair.standby, "replay-paused", Status.WARNING, "Replay is paused on this standby")
     monkeypatch.setattr(looks, "LAG_BYTES", 50_000.0)
-    wait_for(lambda: result_of(pair.standby, "replication-lag").status is not Status.OK)
-    check_finds(pair.standby, "replication-lag", Status.WARNING, "This standby is ", "kB behind what it has received")
-    wait_for(lambda: result_of(pair.primary, "replication-lag").status is not Status.OK)
-    check_finds(pair.primary, "replication-lag", Status.WARNING, "walreceiver is ", "kB behind")
+    wait_for(lambda: result_of(pair.standby, "replication").status is not Status.OK)
+    check_finds(pair.standby, "replication", Status.WARNING, "This standby is ", "kB behind what it has received")
+    wait_for(lambda: result_of(pair.primary, "replication").status is not Status.OK)
+    check_finds(pair.primary, "replication", Status.WARNING, "walreceiver is ", "kB behind")
     monkeypatch.setattr(looks, "LAG_CRITICAL", 0.0)
-    check_finds(pair.standby, "replication-lag", Status.CRITICAL, "behind what it has received")
+    check_finds(pair.standby, "replication", Status.CRITICAL, "behind what it has received")
     pair.admin_of_standby("SELECT pg_wal_replay_resume()")
     monkeypatch.undo()
-    wait_for(lambda: result_of(pair.standby, "replication-lag").status is Status.OK)
+    wait_for(lambda: result_of(pair.standby, "replication").status is Status.OK)
     check_passes(pair.standby, "replay-paused")
 
 
 def test_an_idle_primary_has_no_lag_however_old_its_last_change_is(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "LAG_WARNING", 0.001)
     run_and_count(pair.primary, WRITTEN)
-    wait_for(lambda: result_of(pair.standby, "replication-lag").observed == "0 s")
-    check_passes(pair.standby, "replication-lag")
+    wait_for(lambda: result_of(pair.standby, "replication").observed == "0 s")
+    check_passes(pair.standby, "replication")
 
 
 def test_a_standby_that_receives_nothing_is_found(pair: Pair) -> None:
     pair.admin_of_standby("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
-    wait_for(lambda: result_of(pair.standby, "replication-lag").status is not Status.OK)
-    check_finds(pair.standby, "replication-lag", Status.WARNING, "receives nothing from its primary")
-    check_finds(pair.primary, "replication-lag", Status.SKIPPED, "has no standby")
+    wait_for(lambda: result_of(pair.standby, "replication").status is not Status.OK)
+    check_finds(pair.standby, "replication", Status.WARNING, "receives nothing from its primary")
+    check_finds(pair.primary, "replication", Status.SKIPPED, "has no standby")
     address = make_url(pair.server.admin_url())
     source = f"host={address.query['host']} port={address.query['port']} user=postgres password={address.password}"
     pair.admin_of_standby(f"ALTER SYSTEM SET primary_conninfo = '{source}'", "SELECT pg_reload_conf()")
@@ -160,7 +160,7 @@ def test_a_standby_that_receives_nothing_is_found(pair: Pair) -> None:
 
 def test_the_standbys_are_unknown_to_a_role_that_may_not_see_them(pair: Pair) -> None:
     with another_role(pair.server, pair.primary) as other:
-        found = check_finds(other, "replication-lag", Status.UNKNOWN, "how far the standbys are")
+        found = check_finds(other, "replication", Status.UNKNOWN, "how far the standbys are")
         assert "pg_monitor" in found.remedy
 
 

@@ -92,15 +92,17 @@ def _longest(
     if over:
         seconds = over[0][0]
         told = named([f"{one} for {lasting(taken)}" for taken, one in over])
-        return Outcome(graded(seconds, *limits), lasting(seconds), f"{plural(len(over), *nouns)} for long: {told}.")
+        said = f"{plural(len(over), *nouns)} for long: {told}."
+        return Outcome(graded(seconds, *limits), lasting(seconds), said, facts={"seconds": seconds})
     if hidden:
         return unseen(f"{plural(hidden, 'session')} of other roles", GRANT_MONITOR)
-    return Outcome(Status.OK, lasting(timed[0][0]) if timed else "none", none)
+    observed, facts = (lasting(timed[0][0]), {"seconds": timed[0][0]}) if timed else ("none", {"seconds": 0.0})
+    return Outcome(Status.OK, observed, none, facts=facts)
 
 
 @check(
     "connections",
-    title="Connections of the server",
+    title="Connections used",
     group=ACTIVITY,
     remedy=_NAME_THE_SESSIONS,
     limits=lambda s: Limits(percent(s.connections_warning), percent(s.connections_critical)),
@@ -183,14 +185,14 @@ def blocked(probe: Probe) -> Outcome:
     waits = _lock_waits(probe.connection)
     over = {pid: wait for pid, wait in waits.items() if wait.seconds >= BLOCKED_WARNING}
     longest = max((wait.seconds for wait in waits.values()), default=0.0)
-    observed = lasting(longest) if waits else "none"
+    observed, facts = lasting(longest) if waits else "none", {"seconds": longest}
     if not over:
-        return Outcome(Status.OK, observed, "No session waits long for a lock.")
+        return Outcome(Status.OK, observed, "No session waits long for a lock.", facts=facts)
     pid = max(over, key=lambda one: over[one].seconds)
     root = _described(probe.connection, _root(pid, waits))
     are = "sessions wait" if len(over) > 1 else "session waits"
     said = f"{len(over)} {are} for a lock, pid {pid} for {lasting(longest)}: {root} holds it."
-    return Outcome(graded(longest, BLOCKED_WARNING, BLOCKED_CRITICAL), observed, said)
+    return Outcome(graded(longest, BLOCKED_WARNING, BLOCKED_CRITICAL), observed, said, facts=facts)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def duplicate_index(probe: Probe) -> Outcome:
 
 
 @check(
-    "foreign-key-index",
+    "fk-index",
     title="Foreign keys without an index",
     group=SCHEMA,
     remedy=f"create an index on the columns named; {_COMPARE}",

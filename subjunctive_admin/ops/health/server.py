@@ -96,7 +96,7 @@ def _checkpoints(connection: Connection) -> dict[str, float]:
 
 
 @check(
-    "replication-lag",
+    "replication",
     title="Replication lag",
     group=SERVER,
     remedy="look at the standby's log, its disk and the network between",
@@ -190,18 +190,19 @@ def inactive_slot(probe: Probe) -> Outcome:
     now = datetime.now(UTC).timestamp()
     before = probe.previous.facts if probe.previous else {}
     since: dict[str, float] = {row.name: row.since or before.get(row.name, now) for row in rows}
-    lost = [row.name for row in rows if row.wal == "lost"]
+    lost = [f"{row.name} has lost WAL it needs" for row in rows if row.wal == "lost"]
+    idle = {row.name: now - since[row.name] for row in rows if row.wal != "lost"}
     old = [
-        f"{name} for {lasting(now - began)}"
-        for name, began in sorted(since.items(), key=lambda item: item[1])
-        if now - began >= SLOT_SECONDS and name not in lost
+        f"{name} for {lasting(idle[name])}"
+        for name in sorted(idle, key=since.__getitem__)
+        if idle[name] >= SLOT_SECONDS
     ]
-    found = listed(
-        [*(f"{name} has lost WAL it needs" for name in lost), *old],
-        "slot has no consumer",
-        "slots have no consumer",
-        "No slot is without consumer for long.",
-    )
+    new = [row.name for row in rows if row.since is None and row.name not in before]
+    if new and not (lost or old):
+        said = f"Slots without a consumer, seen for the first time, for the next run to judge: {named(new)}."
+        return Outcome(Status.SKIPPED, None, said, facts=since)
+    none = "No slot is without a consumer for long."
+    found = listed([*lost, *old], "slot has no consumer", "slots have no consumer", none)
     return Outcome(found.status, found.observed, found.message, facts=since)
 
 
@@ -246,7 +247,8 @@ def archiver(probe: Probe) -> Outcome:
         return Outcome(
             Status.CRITICAL, f"{row.failed} failures", f"No WAL file was archived {since}; {row.wal} failed last."
         )
-    return Outcome(Status.OK, "archiving", "The last WAL file was archived.")
+    said = "The last WAL file was archived." if row.age is not None else "No WAL file had to be archived yet."
+    return Outcome(Status.OK, "archiving", said)
 
 
 @check(

@@ -47,7 +47,7 @@ def _age(probe: Probe, query: str, noun: str, allowed: str, failsafe: str) -> Ou
         if status is not Status.OK
         else None
     )
-    return Outcome(status, row.age, said, remedy, facts={"age": row.age})
+    return Outcome(status, f"{row.age:,}", said, remedy, facts={"age": row.age})
 
 
 def _setting(connection: Connection, name: str) -> str:
@@ -114,10 +114,10 @@ def xmin_horizon(probe: Probe) -> Outcome:
     status = graded(oldest, HORIZON_WARNING * AGE_BUDGET, HORIZON_CRITICAL * AGE_BUDGET)
     if status is not Status.OK:
         said = named([f"{row.holder} holds a snapshot {row.age:,} transactions old" for row in held[:3]])
-        return Outcome(status, oldest, f"VACUUM is held back: {said}.")
+        return Outcome(status, f"{oldest:,}", f"VACUUM is held back: {said}.", facts={"age": oldest})
     if hidden:
         return unseen(f"the snapshots of {plural(hidden, 'session')} of other roles", GRANT_MONITOR)
-    return Outcome(Status.OK, oldest, "Nothing keeps VACUUM from removing old rows.")
+    return Outcome(Status.OK, f"{oldest:,}", "Nothing keeps VACUUM from removing old rows.", facts={"age": oldest})
 
 
 @dataclass(frozen=True)
@@ -185,9 +185,12 @@ def dead_tuples(probe: Probe) -> Outcome:
     if bad:
         said = named([f"{one.name} holds {percent(one.dead_share)} dead rows ({one.dead:,})" for one, _ in bad])
         status = worst(*(status for _, status in bad))
-        return Outcome(status, f"{percent(bad[0][0].dead_share)} of {bad[0][0].name}", f"{said}.")
+        first = bad[0][0]
+        facts = {"share": first.dead_share}
+        return Outcome(status, f"{percent(first.dead_share)} of {first.name}", f"{said}.", facts=facts)
     most = max((one.dead_share for one in tables if one.dead >= DEAD_WARNING[0]), default=0.0)
-    return _lost(tables) or Outcome(Status.OK, percent(most), "VACUUM keeps up with deleted and replaced rows.")
+    said = "VACUUM keeps up with deleted and replaced rows."
+    return _lost(tables) or Outcome(Status.OK, percent(most), said, facts={"share": most})
 
 
 def _dead_status(one: _TableCounts) -> Status:
