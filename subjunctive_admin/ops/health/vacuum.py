@@ -59,7 +59,7 @@ def _setting(connection: Connection, name: str) -> str:
     title="Transaction id age",
     group=VACUUM,
     remedy=_OPTIMIZE,
-    limits=lambda _: Limits("autovacuum_freeze_max_age", f"twice that, or {AGE_BUDGET:,}"),
+    limits=lambda _: Limits("freeze_max_age", "2 × that"),
 )
 def xid_age(probe: Probe) -> Outcome:
     """No database of the server is near the end of its transaction ids."""
@@ -72,7 +72,7 @@ def xid_age(probe: Probe) -> Outcome:
     title="Multixact age",
     group=VACUUM,
     remedy=_OPTIMIZE,
-    limits=lambda _: Limits("autovacuum_multixact_freeze_max_age", f"twice that, or {AGE_BUDGET:,}"),
+    limits=lambda _: Limits("freeze_max_age", "2 × that"),
 )
 def multixact_age(probe: Probe) -> Outcome:
     """No database of the server is near the end of its multixact ids, which rows locked by several sessions use up."""
@@ -175,7 +175,7 @@ def _lost(tables: list[_TableCounts]) -> Outcome | None:
     title="Dead rows, worst table",
     group=VACUUM,
     remedy=_OPTIMIZE,
-    limits=lambda _: Limits(*(f"{percent(share)} and {rows:,} rows" for rows, share in (DEAD_WARNING, DEAD_CRITICAL))),
+    limits=lambda _: Limits(*(f"{percent(share)}, {rows:,} rows" for rows, share in (DEAD_WARNING, DEAD_CRITICAL))),
 )
 def dead_tuples(probe: Probe) -> Outcome:
     """No table consists of deleted and replaced rows to a large part."""
@@ -208,9 +208,7 @@ def _dead_status(one: _TableCounts) -> Status:
     group=VACUUM,
     remedy=_OPTIMIZE,
     severity=Status.WARNING,
-    limits=lambda _: Limits(
-        f"{percent(STALE_SHARE)} and {STALE_ROWS:,} rows changed, or never analysed from {sized(NEVER_ANALYSED_BYTES)}"
-    ),
+    limits=lambda _: Limits(f"{percent(STALE_SHARE)}, {STALE_ROWS:,} rows"),
 )
 def stale_statistics(probe: Probe) -> Outcome:
     """The planner's statistics of every large or much changed table are of its present contents."""
@@ -271,7 +269,7 @@ def _judge_bloat(found: list[_Estimate], limits: dict[Status, tuple[float, float
     remedy=_OPTIMIZE,
     needs="SELECT on the tables, through which pg_stats shows their columns",
     limits=lambda _: Limits(
-        *(f"{percent(share)} and {sized(size)}" for size, share in (TABLE_BLOAT_WARNING, TABLE_BLOAT_CRITICAL))
+        *(f"{percent(share)}, {sized(size)}" for size, share in (TABLE_BLOAT_WARNING, TABLE_BLOAT_CRITICAL))
     ),
 )
 def bloat(probe: Probe) -> Outcome:
@@ -309,7 +307,7 @@ def bloat(probe: Probe) -> Outcome:
     remedy=_OPTIMIZE,
     severity=Status.WARNING,
     needs="SELECT on the tables, through which pg_stats shows their columns",
-    limits=lambda _: Limits(f"{percent(INDEX_BLOAT_WARNING[1])} and {sized(INDEX_BLOAT_WARNING[0])}"),
+    limits=lambda _: Limits(f"{percent(INDEX_BLOAT_WARNING[1])}, {sized(INDEX_BLOAT_WARNING[0])}"),
 )
 def index_bloat(probe: Probe) -> Outcome:
     """No large B-tree could give back much of its space; an estimate that leaves merged duplicates out."""
