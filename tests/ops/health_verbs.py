@@ -85,7 +85,8 @@ def session(database: Database, *, autocommit: bool = False) -> Iterator[psycopg
     address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address, application_name="an application", autocommit=autocommit) as connection:
         yield connection
-        connection.rollback()
+        if not connection.broken:
+            connection.rollback()
 
 
 def run_and_count(database: Database, *statements: str) -> None:

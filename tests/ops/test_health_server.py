@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,6 +17,7 @@ from sqlalchemy import make_url, text
 from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.ops.health import server as looks
+from subjunctive_admin.ops.health import vacuum
 from subjunctive_admin.ops.health.releases import Release
 from subjunctive_admin.vocabulary import Status
 from tests.folders import reachable_folder
@@ -392,3 +395,39 @@ def test_the_server_is_looked_at_without_any_privilege(server: EmbeddedServer, d
         for check_id in ("pending-restart", "collation-version", "checksums", "public-create", "search-path"):
             check_passes(other, check_id)
         check_finds(other, "durability", Status.CRITICAL, "fsync")
+
+
+def is_broken(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
+@pytest.mark.faults
+def test_a_crash_takes_the_statistics_along_and_health_says_so(
+    primary: EmbeddedServer, streaming: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = "INSERT INTO kept SELECT g FROM generate_series(1, 20000) g"
+    run_and_count(streaming, "CREATE TABLE kept (id int PRIMARY KEY)", filled)
+    run_and_count(streaming, "CREATE TABLE fresh (id int)", "INSERT INTO fresh SELECT generate_series(1, 20000)")
+    run_and_count(streaming, "ANALYZE kept")
+    run_as_superuser(primary, streaming, "CHECKPOINT")  # this server does not wait for the disk
+    check_passes(streaming, "dead-tuples")
+    before = an_hour_ago(result_of(streaming, "deadlocks").facts)
+    with session(streaming) as victim, session(streaming) as witness:
+        os.kill(victim.info.backend_pid, signal.SIGKILL)
+        # The server ends everybody before it recovers.
+        wait_for(lambda: is_broken(witness))
+    streaming.dispose()
+    wait_for(lambda: result_of(streaming, "connectivity").status is Status.OK)
+    check_finds(streaming, "dead-tuples", Status.SKIPPED, "no statistics of public.kept")
+    check_finds(streaming, "stale-statistics", Status.SKIPPED, "no statistics of public.kept")
+    monkeypatch.setattr(vacuum, "NEVER_ANALYSED_BYTES", 100_000)
+    check_finds(streaming, "stale-statistics", Status.WARNING, "1 table has stale statistics: public.fresh (never")
+    check_finds(streaming, "deadlocks", Status.SKIPPED, "began anew", previous=before)
+    check_finds(streaming, "unused-index", Status.SKIPPED, "began 0.0 days ago")
+    run_and_count(streaming, "ANALYZE")
+    check_passes(streaming, "dead-tuples")
+    run_sql(streaming, "DROP TABLE kept, fresh")

@@ -140,8 +140,9 @@ class _TableCounts:
 
     @property
     def is_lost(self) -> bool:
-        """The catalog knows of many rows, the statistics of none: they vanish in a crash, and on a standby."""
-        return self.rows >= DEAD_WARNING[0] and not (self.live or self.dead or self.modified)
+        """There is much, and the statistics know of nothing: they vanish in a crash, and a standby has its own."""
+        is_large = self.rows >= DEAD_WARNING[0] or self.size >= NEVER_ANALYSED_BYTES
+        return is_large and not (self.live or self.dead or self.modified)
 
 
 def _tables(connection: Connection) -> list[_TableCounts]:
@@ -213,14 +214,16 @@ def _dead_status(one: _TableCounts) -> Status:
 def stale_statistics(probe: Probe) -> Outcome:
     """The planner's statistics of every large or much changed table are of its present contents."""
     tables = _tables(probe.connection)
-    found = [f"{one.name} ({said})" for one in tables if not one.is_lost and (said := _staleness(one))]
+    found = [f"{one.name} ({said})" for one in tables if (said := _staleness(one))]
     outcome = listed(found, "table has stale statistics", "tables have stale statistics", "All statistics are fresh.")
     return outcome if found else _lost(tables) or outcome
 
 
 def _staleness(one: _TableCounts) -> str | None:
     if one.analysed is None:
-        return "never analysed" if one.size >= NEVER_ANALYSED_BYTES else None
+        # The catalog remembers through a crash that rows were once counted.
+        is_new = one.rows < 0 or not one.is_lost
+        return "never analysed" if is_new and one.size >= NEVER_ANALYSED_BYTES else None
     share = one.modified / max(one.live, 1)
     if one.modified < STALE_ROWS or share < STALE_SHARE or one.analysed < AUTOVACUUM_SECONDS:
         return None
