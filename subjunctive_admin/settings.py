@@ -58,7 +58,17 @@ class Settings(BaseSettings):
     disk_warning: float = Field(0.80, gt=0, le=1, description="Share of a disk in use before health warns.")
     disk_critical: float = Field(0.90, gt=0, le=1, description="Share of a disk in use before it is critical.")
 
-    @field_validator("database_url", mode="before")
+    backup_folder: Path | None = Field(None, description="Folder of the backups; unset: backups below HOME.")
+    backup_after: str | None = Field(
+        None, description="Command that gets each new backup's path: off-site, encryption."
+    )
+    backup_timeout: float = Field(21_600.0, gt=0, description="Seconds one program of a backup or restore may take.")
+    backup_keep_last: int = Field(7, ge=1, description="Newest backups that prune keeps.")
+    backup_keep_daily: int = Field(7, ge=0, description="Days of which prune keeps the newest backup.")
+    backup_keep_weekly: int = Field(5, ge=0, description="Weeks of which prune keeps the newest backup.")
+    backup_keep_monthly: int = Field(12, ge=0, description="Months of which prune keeps the newest backup.")
+
+    @field_validator("database_url", "backup_after", "backup_folder", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -69,10 +79,10 @@ class Settings(BaseSettings):
         # The environment has only text, and a literal of numbers does not turn it into one.
         return int(value) if isinstance(value, str) and value.isdigit() else value
 
-    @field_validator("home")
+    @field_validator("home", "backup_folder")
     @classmethod
-    def _home_is_absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
 
     @property
     def uses_embedded(self) -> bool:
