@@ -720,7 +720,7 @@ def near_duplicate(exercise: Exercise, library: Library) -> Iterator[str]:
     for slug in sorted(seen, key=library.position.__getitem__):
         theirs = library.runs[slug]
         other = library.exercises[library.position[slug]]
-        if _asked(other) != _asked(exercise) and len(mine & theirs) >= NEAR * len(mine | theirs):
+        if len(mine & theirs) >= NEAR * len(mine | theirs) and _asked(other) != _asked(exercise):
             yield f"{slug} asks nearly the same."
 
 
