@@ -304,7 +304,7 @@ def seed(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the seeds into the database; what an editor changed is kept and listed (exit code 1)."""
+    """Bring the seeds into the database; an edited item that is kept, or a fault of content, is exit code 1."""
     from subjunctive_admin import seeding  # noqa: PLC0415
 
     narrator = Narrator()
@@ -319,7 +319,7 @@ def seed(
         )
     narrator.progress("")
     _print_json(result.as_dict()) if as_json else _print("\n".join(seeding.report_lines(result)))
-    raise typer.Exit(1 if result.of(seeding.Outcome.KEPT) else 0)
+    raise typer.Exit(1 if result.of(seeding.Outcome.KEPT) or result.faults else 0)
 
 
 @app.command()

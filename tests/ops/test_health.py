@@ -123,13 +123,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 # The run
 
 
-def test_a_fresh_database_passes_all_five_checks(database: Database) -> None:
+def test_a_fresh_database_passes_all_checks(database: Database) -> None:
     report = run_health(database)
 
-    assert [one.id for one in report.checks] == check_ids() == FIVE
-    assert {one.id: one.message for one in report.checks if one.status is not Status.OK} == {}
+    assert [one.id for one in report.checks] == check_ids()
+    assert set(FIVE) <= set(check_ids())
+    assert {one.id: one.message for one in report.findings} == {}
     assert (report.overall, report.exit_code, report.findings) == (Status.OK, 0, ())
-    assert report.headline == "All 5 checks passed"
+    passed, skipped = len(check_ids()) - report.counts["skipped"], report.counts["skipped"]
+    assert report.headline == f"All {passed} checks passed; {skipped} skipped"
 
 
 @pytest.mark.matrix
@@ -153,7 +155,8 @@ def test_the_report_as_json_has_the_contract_and_no_password(database: Database)
     assert report["contract_version"] == 1
     assert re.fullmatch(r"health-\d{8}-\d{6}", report["run_id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", report["started_at"])
-    assert report["counts"] == {"critical": 0, "warning": 0, "unknown": 0, "info": 0, "ok": 5, "skipped": 0}
+    assert [report["counts"][status] for status in ("critical", "warning", "unknown")] == [0, 0, 0]
+    assert sum(report["counts"].values()) == len(check_ids())
     assert report["server"]["database"] == database.url.database
     assert str(secret.url.password) not in json.dumps(report)
 
@@ -173,7 +176,7 @@ def test_unknown_ids_are_refused_by_name(database: Database) -> None:
     assert "table-access" in str(refused.value)
 
 
-@pytest.mark.parametrize("check_id", FIVE)
+@pytest.mark.parametrize("check_id", check_ids())
 def test_every_check_says_what_it_is(check_id: str) -> None:
     one = next(c for c in registry.registered() if c.id == check_id)
     limits = one.limits(load_settings())
@@ -264,7 +267,7 @@ def test_an_unreachable_server_is_critical_and_nothing_else_is_reported_as_ok(
 
     assert {one.id: one.status for one in report.checks} == {
         "connectivity": Status.CRITICAL,
-        **dict.fromkeys(FIVE[1:], Status.UNKNOWN),
+        **dict.fromkeys((one for one in check_ids() if one != "connectivity"), Status.UNKNOWN),
     }
     assert all(one.message.startswith("Could not look: ") for one in report.checks[1:])
     assert (report.overall, report.server["version"]) == (Status.CRITICAL, None)
@@ -282,7 +285,7 @@ def test_a_stopped_server_is_critical_and_a_started_one_is_well_again() -> None:
         stopped.dispose()
 
     assert (report.overall, report.exit_code, report.is_unreachable) == (Status.CRITICAL, 2, True)
-    assert (report.counts["critical"], report.counts["unknown"], report.counts["ok"]) == (1, 4, 0)
+    assert (report.counts["critical"], report.counts["unknown"]) == (1, len(check_ids()) - 1)
 
 
 @pytest.mark.faults
@@ -319,7 +322,8 @@ def test_a_full_server_is_critical_for_the_connection_and_for_the_pool(database:
         report = run_health(database)
 
     statuses = {one.id: one.status for one in report.checks}
-    assert statuses == {one: Status.CRITICAL if one in ("connectivity", "pool") else Status.UNKNOWN for one in FIVE}
+    full = ("connectivity", "pool")
+    assert statuses == {one: Status.CRITICAL if one in full else Status.UNKNOWN for one in check_ids()}
     assert "no connection left" in report.headline
 
 

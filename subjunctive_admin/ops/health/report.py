@@ -107,7 +107,10 @@ class HealthReport:
     def headline(self) -> str:
         """The most urgent finding and how many others there are, without full stop."""
         if not self.findings:
-            return f"All {len(self.checks)} checks passed" if len(self.checks) != 1 else "The check passed"
+            skipped = sum(one.status is Status.SKIPPED for one in self.checks)
+            passed = len(self.checks) - skipped
+            said = f"All {passed} checks passed" if passed != 1 else "The check passed"
+            return f"{said}; {skipped} skipped" if skipped else said
         first, others = self.findings[0], len(self.findings) - 1
         said, _ = first.sentences
         if others == 0:
