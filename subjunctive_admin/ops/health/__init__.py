@@ -108,16 +108,20 @@ def _contact(database: Database, own: Database) -> tuple[dict[str, Any], Databas
     lost = facts if isinstance(facts, DatabaseUnavailable) else None
     if isinstance(facts, TimeoutError):
         lost = ServerUnreachable(f"The server did not answer within {CHECK_SECONDS:.0f} s.")
-    url = database.url
-    host = url.query.get("host") or url.host or "localhost"
     server = {
         "version": None,
-        "address": host if isinstance(host, str) else ", ".join(host),
-        "role": url.username,
-        "database": url.database,
+        "address": address_of(database),
+        "role": database.url.username,
+        "database": database.url.database,
         "embedded": database.settings.uses_embedded,
     }
     return {**server, **facts} if isinstance(facts, dict) else server, lost
+
+
+def address_of(database: Database) -> str:
+    """The host, or the folder of the socket, that a report names."""
+    host = database.url.query.get("host") or database.url.host or "localhost"
+    return host if isinstance(host, str) else ", ".join(host)
 
 
 def _read_facts(own: Database) -> dict[str, str]:
