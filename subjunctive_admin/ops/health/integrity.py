@@ -484,16 +484,24 @@ def _judge_derived(probe: Probe, sample: _Sample, found: list[derived.Difference
     )
 
 
-# What is counted against content: it is as of then, and content has no history in it.
-_AGAINST_CONTENT = frozenset({derived.PROGRESS.table, derived.AWARDS.table, derived.SUMMARIES.table})
+_REDEFINED = "r.revision > 1 AND r.item_kind IN ('achievement', 'configuration', 'verb')"
+_COUNTED_AGAINST: Mapping[str, tuple[frozenset[str], str]] = {
+    derived.PROGRESS.table: (
+        frozenset({"progress_status", "completion", "completed_at", "completion_known_at"}),
+        "r.item_kind = 'exercise'",
+    ),
+    derived.AWARDS.table: (frozenset(derived.AWARDS.columns), _REDEFINED),
+    derived.SUMMARIES.table: (frozenset({"items_mastered", "items_learning", "total_points"}), _REDEFINED),
+}
+"""Columns counted against content, by table, and what changes it: they are as of then, and content has no history."""
 
 
 def _due(probe: Probe, found: list[derived.Difference]) -> tuple[int, list[derived.Difference]]:
     """How many of the differences only wait for a refresh, because the content changed since, and the others."""
-    tables = {one.table for one in found} & _AGAINST_CONTENT
-    older = {(table, *key) for table in tables for key in _older_than_content(probe, table)}
-    wrong = [one for one in found if (one.table, *one.key) not in older]
-    return len(found) - len(wrong), wrong
+    waiting = [one for one in found if one.column in _COUNTED_AGAINST.get(one.table, (frozenset(), ""))[0]]
+    older = {(table, *key) for table in {one.table for one in waiting} for key in _older_than_content(probe, table)}
+    due = {id(one) for one in waiting if (one.table, *one.key) in older}
+    return len(due), [one for one in found if id(one) not in due]
 
 
 def _older_than_content(probe: Probe, table: str) -> Iterator[tuple[str, ...]]:
@@ -504,7 +512,7 @@ def _older_than_content(probe: Probe, table: str) -> Iterator[tuple[str, ...]]:
             f"""
             SELECT {keys} FROM {table} WHERE refreshed_at < (
               SELECT max(o.performed_at) FROM editorial.revisions r JOIN editorial.operations o ON o.id = r.operation_id
-              WHERE r.item_kind IN ('exercise', 'scenario', 'achievement', 'configuration'))
+              WHERE {_COUNTED_AGAINST[table][1]})
             """
         )
     )
@@ -513,7 +521,7 @@ def _older_than_content(probe: Probe, table: str) -> Iterator[tuple[str, ...]]:
 
 def _learners_of(probe: Probe, wrong: list[derived.Difference]) -> int:
     """How many learners these rows belong to; items and sessions are keyed by themselves."""
-    owners = {one.key[0] for one in wrong if one.table in _AGAINST_CONTENT}
+    owners = {one.key[0] for one in wrong if one.table in _COUNTED_AGAINST}
     for table in (derived.ITEMS.table, derived.SESSIONS.table):
         keys = [one.key[0] for one in wrong if one.table == table]
         rows = probe.connection.execute(
