@@ -145,7 +145,9 @@ def _between(mine: Sequence[str], theirs: Sequence[str]) -> tuple[Sequence[str],
 
 def normalised(text: str) -> str:
     """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around it."""
-    visible = "".join(c for c in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(c) != "Cf")
+    visible = unicodedata.normalize("NFC", text.lower())
+    if not visible.isprintable():  # most texts are, and need no look at each character
+        visible = "".join(c for c in visible if unicodedata.category(c) != "Cf")
     words = " ".join(visible.split())
     first = next((n for n, c in enumerate(words) if not _is_edge(c)), len(words))
     last = next((n for n in range(len(words), first, -1) if not _is_edge(words[n - 1])), first)

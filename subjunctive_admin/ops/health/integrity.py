@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, DateTime, ForeignKeyConstraint, String, Table, text
+from sqlalchemy import ARRAY, Column, DateTime, Enum, ForeignKeyConstraint, String, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
@@ -323,9 +323,9 @@ def text_nfc(probe: Probe) -> Outcome:
         if parts:
             # Behind a space nothing composes, so that the whole is composed exactly when each part is.
             whole = f"concat_ws(' ', {', '.join(parts)})"
-            # What is all ASCII needs no look, which is most of it and much quicker.
+            # What is all ASCII needs no look, which is most of it; OFFSET keeps the whole from being made three times.
             query = (
-                f"SELECT count(*) FROM (SELECT {whole} AS whole FROM {_source(table, answers)}) t"
+                f"SELECT count(*) FROM (SELECT {whole} AS whole FROM {_source(table, answers)} OFFSET 0) t"
                 " WHERE octet_length(whole) <> length(whole) AND whole IS NOT NFC NORMALIZED"
             )
             counted[f"in {table.name}"] = probe.connection.scalar(text(query)) or 0
@@ -346,8 +346,10 @@ def _text_of(column: Column[Any]) -> str | None:
             return f"array_to_string(a.{column.name}, ' ')"
         case JSONB():
             return f"a.{column.name}::text"
-        # An enumerated type is a String to SQLAlchemy, and its labels are checked elsewhere.
-        case String() if column.type not in ENUMS.values():
+        # A String to SQLAlchemy too; its labels are checked elsewhere.
+        case Enum():
+            return None
+        case String():
             return f"a.{column.name}"
     return None
 
