@@ -58,9 +58,11 @@ def history_view(trends: Trends, settings: Settings) -> list[Any]:
         shown.append(Note("The first run of `subjunctive-admin health` makes the first entry; so does every report."))
         return shown
     shown.append(_figures(trends))
-    if trends.health:
-        shown += [findings_over_time(trends), round_trip(trends, settings), size(trends), *_tables(trends)]
-    return [*shown, *_others(trends)]
+    if len(trends.health) == 1:
+        shown.append(Note("Findings, round trip and size are drawn over time from the second health run on."))
+    elif trends.health:
+        shown += [findings_over_time(trends), round_trip(trends, settings), size(trends)]
+    return [*shown, *_tables(trends), *_others(trends)]
 
 
 def history_headline(trends: Trends) -> str:
@@ -118,9 +120,9 @@ def _figures(trends: Trends) -> KeyFigures:
     trips, sizes, proved = trends.round_trips, trends.sizes, trends.verified
     last = trends.health[-1] if trends.health else None
     trip_note = (
-        f"the median of {_counted(len(trips), 'run')} is {_ms(median(v for _, v in trips))}"
-        if trips
-        else "not measured"
+        f"the median of {number(len(trips))} runs is {_ms(median(v for _, v in trips))}"
+        if len(trips) > 1
+        else "measured once"
     )
     reports = [run for run in trends.others if run.kind == "report"]
     failed = sum(bool(run.facts.get("failed")) for run in reports)
@@ -131,7 +133,7 @@ def _figures(trends: Trends) -> KeyFigures:
                 last.status.value if last else None,
                 moment(last.started_at) if last else "none recorded",
             ),
-            ("Round trip", _ms(trips[-1][1]) if trips else None, trip_note),
+            ("Round trip", _ms(trips[-1][1]) if trips else None, trip_note if trips else "not measured"),
             ("Database", said_bytes(sizes[-1][1]) if sizes else None, _growth(sizes)),
             ("Last verified backup", f"{_age(proved)} ago" if proved else None, _proved(trends)),
             ("Reports", len(reports), f"{number(failed)} failed"),
@@ -399,7 +401,10 @@ def _tables(trends: Trends) -> list[Any]:
         Column("Size", align="right"),
         Column("Gained", align="right", muted=True),
     ]
-    cells = [[name, round(count), said_bytes(held), _signed(gained)] for name, count, held, gained in rows]
+    cells = [
+        [name, round(count), said_bytes(held), None if gained is None else _signed(gained)]
+        for name, count, held, gained in rows
+    ]
     lead = "With indexes, as of the last run; gained since the first one here. Rows of large tables are estimates."
     return [Section("The tables", lead), Table(columns, cells)]
 

@@ -74,32 +74,29 @@ class Trends:
         proved = [run for run in self.others if run.kind == "verify" and run.status is Status.OK]
         return proved[-1] if proved else None
 
-    def tables(self) -> list[tuple[str, float, float, float]]:
-        """The largest tables first: name, rows, bytes, and bytes gained since the first run that measured them."""
+    def tables(self) -> list[tuple[str, float, float, float | None]]:
+        """The largest tables first: name, rows, bytes, and bytes gained since the first run, None for one run alone."""
         measured = [facts for run in self.health if (facts := health_runs.facts_of(run, _TABLES))]
         if not measured:
             return []
         first, last = measured[0], measured[-1]
         names = [name.removeprefix("bytes.") for name in last if name.startswith("bytes.")]
         rows = [
-            (
-                name,
-                last.get(f"rows.{name}", 0),
-                last[f"bytes.{name}"],
-                last[f"bytes.{name}"] - first.get(f"bytes.{name}", 0),
-            )
-            for name in names
+            (name, last.get(f"rows.{name}", 0), last[f"bytes.{name}"], first.get(f"bytes.{name}", 0)) for name in names
         ]
-        return sorted(rows, key=lambda row: -row[2])
+        several = len(measured) > 1
+        gained = [(name, count, held, held - before if several else None) for name, count, held, before in rows]
+        return sorted(gained, key=lambda row: -row[2])
 
 
 def read_trends(database: Database, *, days: int = 90) -> Trends:
     """What HOME/runs holds of this database, and of runs that name none."""
     home, name = database.settings.home, health_runs.name_of(database)
     runs, unreadable = read_runs(home, since=datetime.now(UTC) - timedelta(days=days))
-    ours = [run for run in runs if run.database in (name, None)]
-    health = [run for run in ours if run.kind == health_runs.KIND and run.database == name]
-    others = [run for run in ours if run.kind != health_runs.KIND]
+    health = [run for run in runs if run.kind == health_runs.KIND and run.database == name]
+    # Some kinds know a database by its own name alone.
+    ours = (name, database.url.database, None)
+    others = [run for run in runs if run.kind != health_runs.KIND and run.database in ours]
     return Trends(runs_folder(home), days, health, others, unreadable)
 
 

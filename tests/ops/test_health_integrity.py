@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +145,12 @@ def test_a_role_that_may_not_read_the_tables_makes_it_unknown(server: Any, pract
 def test_a_server_that_went_away_makes_it_unknown(practised: Database, tmp_path: Any, check_id: str) -> None:
     gone = Database(practised.url.update_query_dict({"host": str(tmp_path)}), practised.settings)
     finds(gone, check_id, Status.UNKNOWN, "Could not look")
+
+
+def test_each_check_has_a_fault_that_it_finds_in_this_file() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    tested = re.findall(r'finds\(\s*\w+, "([a-z-]+)", (?:Status\.(?:WARNING|CRITICAL)|status)', source)
+    assert sorted(set(tested)) == sorted(CHECKS)
 
 
 # The schema

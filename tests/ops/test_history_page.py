@@ -76,10 +76,20 @@ def test_without_a_run_the_page_says_so_and_how_to_begin() -> None:
 def test_one_run_draws_no_chart_and_shows_what_it_measured() -> None:
     one = trends(a_run(NOW))
     assert charts(one) == []
-    assert notes(one).count("one run has measured it so far") == 3
-    assert figures(one)["Round trip"] == ("0.40 ms", "the median of 1 run is 0.40 ms")
+    assert "drawn over time from the second health run on" in notes(one)
+    assert figures(one)["Round trip"] == ("0.40 ms", "measured once")
+    assert next(fragment for fragment in shown(one) if isinstance(fragment, Table)).rows == [
+        ["users", 300, "5.0 MB", None]
+    ]
     assert figures(one)["Database"] == ("50.0 MB", "growth not known yet")
     assert view.history_headline(one) == "One health run has been recorded, and it found nothing"
+
+
+def test_what_only_one_of_several_runs_measured_is_said_to_be_so() -> None:
+    blind = replace(a_run(NOW + DAY), facts={"checks": {"connectivity": {"status": "critical", "facts": {}}}})
+    found = trends(a_run(NOW), blind)
+    assert notes(found).count("one run has measured it so far") == 2
+    assert [type(one) for one in charts(found)] == [Chart]
 
 
 def test_reports_alone_are_listed_without_an_empty_chart() -> None:
@@ -223,9 +233,11 @@ def test_runs_are_read_for_this_database_and_within_the_time_asked_for(database:
     record(tmp_path, replace(a_run(NOW), database="elsewhere/app"))
     record(tmp_path, replace(a_run(NOW - 100 * DAY), database=name_of(own)))
     record(tmp_path, replace(other("report", NOW), database=None))
+    record(tmp_path, replace(other("backup", NOW), database=str(own.url.database)))
+    record(tmp_path, replace(other("backup", NOW), database="elsewhere"))
     found = read_trends(own)
     own.dispose()
-    assert (len(found.health), len(found.others), found.folder) == (1, 1, runs_folder(tmp_path))
+    assert (len(found.health), len(found.others), found.folder) == (1, 2, runs_folder(tmp_path))
     assert len(read_trends(own, days=200).health) == 2
 
 

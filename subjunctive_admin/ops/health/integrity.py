@@ -29,7 +29,7 @@ from subjunctive_admin.structures import Content
 from subjunctive_admin.synthetic.population import DOMAIN, PREFIX
 from subjunctive_admin.vocabulary import ItemKind, Status
 
-MOST_LEARNERS, MOST_ANSWERS = 1000, 8000
+MOST_LEARNERS, MOST_ANSWERS = 1000, 6000
 """A sample has this many learners, or as many as have given this many answers; one answer costs about 20 µs."""
 SCANNED_WHOLE = 200_000
 """Up to this many answers are looked at one by one; of more, a sample of the table's pages of about this size."""
