@@ -30,6 +30,7 @@ from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS
 if TYPE_CHECKING:
     from subjunctive_admin.db import Database
     from subjunctive_admin.embedded import EmbeddedServer
+    from subjunctive_admin.ops.health import HealthReport
     from subjunctive_admin.settings import Settings
 
 USAGE, UNEXPECTED, INTERRUPTED, TERMINATED = 64, 3, 130, 143
@@ -295,7 +296,7 @@ def seed(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the seeds into the database; what an editor changed is kept and listed (exit code 1)."""
+    """Bring the seeds into the database; an edited item that is kept, or a fault of content, is exit code 1."""
     from subjunctive_admin import seeding  # noqa: PLC0415
 
     narrator = Narrator()
@@ -310,29 +311,76 @@ def seed(
         )
     narrator.progress("")
     _print_json(result.as_dict()) if as_json else _print("\n".join(seeding.report_lines(result)))
-    raise typer.Exit(1 if result.of(seeding.Outcome.KEPT) else 0)
+    raise typer.Exit(1 if result.of(seeding.Outcome.KEPT) or result.faults else 0)
 
 
 @app.command()
 def health(
     only: Annotated[list[str] | None, typer.Option("--only", metavar="ID", help="Run this check alone.")] = None,
-    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    output: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, json, nagios or openmetrics.")
+    ] = "text",
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", dir_okay=False, help="Compare with this JSON report.")
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Look at everything where a sample is usual.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing when all is well, as cron likes it.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", dir_okay=False, help="Write there, whole at once.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the database; the exit code is the worst finding."""
-    if output not in ("text", "json"):
-        raise UsageError(f"There is no format {output!r}.", next_step="use text or json")
-    from subjunctive_admin.ops.health import health_text, run_health  # noqa: PLC0415
+    """Check the database, compare with the run before; the exit code is the worst finding."""
+    chosen = "json" if as_json else output
+    if chosen not in _HEALTH_FORMATS:
+        raise UsageError(f"There is no format {chosen!r}.", next_step=f"use {', '.join(_HEALTH_FORMATS)}")
+    from subjunctive_admin.ops.health.runs import recorded_health  # noqa: PLC0415
 
     narrator = Narrator()
     with _database("health") as database:
-        result = run_health(database, only=only or (), narrate=narrator.progress)
+        result = recorded_health(
+            database,
+            only=only or (),
+            deep=deep,
+            baseline=baseline,
+            narrate=None if quiet else narrator.progress,
+            say=narrator.say,
+        )
     narrator.progress("")
-    if as_json or output == "json":
-        _print_json(result.as_dict())
-    else:
-        _print(health_text(result, ascii_only=not can_encode(sys.stdout)))
+    written = _health_as(chosen, result)
+    if out:
+        _write_file(out, written)
+    elif not (quiet and result.exit_code == 0):
+        _print(written)
     raise typer.Exit(EXIT_CODE_OF_STATUS[result.overall])
+
+
+_HEALTH_FORMATS = ("text", "json", "nagios", "openmetrics")
+
+
+def _health_as(output: str, result: HealthReport) -> str:
+    from subjunctive_admin.ops.health import health_text  # noqa: PLC0415
+    from subjunctive_admin.ops.health.formats import nagios_line, openmetrics  # noqa: PLC0415
+
+    match output:
+        case "json":
+            return json.dumps(result.as_dict(), ensure_ascii=not can_encode(sys.stdout), indent=2)
+        case "nagios":
+            return nagios_line(result)
+        case "openmetrics":
+            return openmetrics(result).removesuffix("\n")
+    return health_text(result, ascii_only=not can_encode(sys.stdout))
+
+
+def _write_file(path: Path, text: str) -> None:
+    from subjunctive_admin.reports import write_atomically  # noqa: PLC0415
+
+    try:
+        write_atomically(path, text + "\n")
+    except OSError as error:
+        raise SubjunctiveError(
+            f"{path} could not be written: {error.strerror}.", next_step="give a file in a folder that can be written"
+        ) from error
 
 
 @app.command()

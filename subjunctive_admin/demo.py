@@ -91,6 +91,8 @@ def _prepare(settings: Settings, narrator: Narrator, plan: Plan | None) -> Datab
         step.detail = f"{count[ItemKind.VERB]} verbs, {count[ItemKind.EXERCISE]} exercises"
         if kept:
             step.status, step.detail = Status.INFO, f"{step.detail}, {kept} kept as edited"
+        if report.faults:
+            step.status, step.detail = Status.WARNING, f"{step.detail}, {len(report.faults)} with a fault"
     if plan is not None:
         _simulate(database, plan, narrator)
     return database

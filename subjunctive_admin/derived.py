@@ -334,22 +334,8 @@ _SITTINGS = """
           WHERE EXISTS (SELECT FROM practice_attempts a WHERE a.session_id = o.id AND a.recorded_at <= m.as_of)
           GROUP BY m.user_id, m.as_of)"""
 
-AWARDS = Derivation(
-    table="user_achievements",
-    key=("user_id", "achievement_id"),
-    columns=("progress", "current_value", "unlocked_at"),
-    # Learners who never answered have no rows: there is no progress to keep.
-    whole=f"""
-        SELECT u.id AS user_id, h.id AS achievement_id, CAST(:as_of AS timestamptz) AS as_of
-        FROM users u CROSS JOIN achievements h
-        WHERE {_LEARNERS.format("u.id")} AND h.is_active
-          AND (EXISTS (SELECT FROM practice_attempts a WHERE a.user_id = u.id)
-               OR EXISTS (SELECT FROM user_achievements w WHERE w.user_id = u.id))""",
-    stored=f"""
-        SELECT w.user_id, w.achievement_id, w.refreshed_at AS as_of
-        FROM user_achievements w JOIN achievements h ON h.id = w.achievement_id AND h.is_active
-        WHERE w.refreshed_at IS NOT NULL AND {_LEARNERS.format("w.user_id")}""",
-    select=f"""
+# Each award of the scope: its value as of then, and whether its criterion was met.
+_DECIDED = f"""
         WITH scope AS MATERIALIZED ({{scope}}),{_MOMENTS},
         criteria AS MATERIALIZED (
           SELECT id AS achievement_id, criteria->>'metric' AS metric, criteria->>'op' AS op,
@@ -405,7 +391,25 @@ AWARDS = Derivation(
           LEFT JOIN sittings t USING (user_id, as_of) LEFT JOIN longest l USING (user_id, as_of)
           LEFT JOIN mastered k USING (user_id, as_of) LEFT JOIN finished p USING (user_id, as_of)),
         decided AS (
-          SELECT *, enough = 1 AND CASE op WHEN '>' THEN value > goal ELSE value >= goal END AS met FROM measured)
+          SELECT *, enough = 1 AND CASE op WHEN '>' THEN value > goal ELSE value >= goal END AS met FROM measured)"""
+
+AWARDS = Derivation(
+    table="user_achievements",
+    key=("user_id", "achievement_id"),
+    columns=("progress", "current_value", "unlocked_at"),
+    # Learners who never answered have no rows: there is no progress to keep.
+    whole=f"""
+        SELECT u.id AS user_id, h.id AS achievement_id, CAST(:as_of AS timestamptz) AS as_of
+        FROM users u CROSS JOIN achievements h
+        WHERE {_LEARNERS.format("u.id")} AND h.is_active
+          AND (EXISTS (SELECT FROM practice_attempts a WHERE a.user_id = u.id)
+               OR EXISTS (SELECT FROM user_achievements w WHERE w.user_id = u.id))""",
+    stored=f"""
+        SELECT w.user_id, w.achievement_id, w.refreshed_at AS as_of
+        FROM user_achievements w JOIN achievements h ON h.id = w.achievement_id AND h.is_active
+        WHERE w.refreshed_at IS NOT NULL AND {_LEARNERS.format("w.user_id")}""",
+    select=_DECIDED
+    + """
         SELECT d.user_id, d.achievement_id,
                CASE WHEN met OR o.unlocked_at IS NOT NULL THEN 1 ELSE enough * least(value / goal, 1) END AS progress,
                d.value AS current_value, coalesce(o.unlocked_at, CASE WHEN met THEN d.as_of END) AS unlocked_at
@@ -632,6 +636,29 @@ def differences(
             pairs = ((column, row[f"old_{column}"], row[f"new_{column}"]) for column in derivation.columns)
             found.extend(Difference(derivation.table, key, *pair) for pair in pairs if not _same(*pair[1:]))
     return found
+
+
+# An award is history: one whose criterion, or what that is counted by, was changed since is not judged by the new one.
+_UNLOCKED = f"""
+    SELECT w.user_id, w.achievement_id, w.unlocked_at AS as_of
+    FROM user_achievements w JOIN achievements h ON h.id = w.achievement_id AND h.is_active
+    WHERE w.unlocked_at IS NOT NULL AND {_LEARNERS.format("w.user_id")}
+      AND NOT EXISTS (
+        SELECT FROM editorial.revisions r JOIN editorial.operations o ON o.id = r.operation_id
+        WHERE o.performed_at > w.unlocked_at AND r.revision > 1
+          AND (r.item_kind = 'achievement' AND r.item_key = h.slug OR r.item_kind = 'configuration'
+               OR r.item_kind = 'verb' AND h.criteria#>>'{{filter,verb_type}}' IS NOT NULL))"""
+
+
+def unearned(connection: Connection, users: Sequence[UUID] | None = None) -> list[tuple[UUID, str, datetime]]:
+    """Awards whose criterion was not met when they were unlocked: learner, slug, time (one statement)."""
+    select = f"""
+        {_DECIDED.replace("{scope}", _UNLOCKED)}
+        SELECT d.user_id, h.slug, d.as_of FROM decided d JOIN achievements h ON h.id = d.achievement_id
+        WHERE NOT d.met ORDER BY d.as_of"""
+    with _planned(connection):
+        rows = connection.execute(text(select), {"users": None if users is None else list(users)}).all()
+    return [(row.user_id, row.slug, row.as_of) for row in rows]
 
 
 def _check_statement(derivation: Derivation) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text
 
 from subjunctive_admin import schema, seeding
+from subjunctive_admin.content.checks import Finding as ContentFinding
 from subjunctive_admin.db import Database
 from subjunctive_admin.look import (
     PALETTE,
@@ -284,6 +285,8 @@ def seed_content(database: Database, *, take: Sequence[str], apply: bool) -> Out
                 "kept",
             )
         )
+    if faults := report.faults:
+        findings.append(_faulty(faults))
     if due and not apply:
         findings.append(
             Finding(
@@ -296,6 +299,21 @@ def seed_content(database: Database, *, take: Sequence[str], apply: bool) -> Out
         )
     facts = [(outcome.capitalize(), str(count)) for outcome, count in report.counts.items()]
     return Outcome(report.sentence, findings, facts, report)
+
+
+def _faulty(faults: Sequence[ContentFinding]) -> Finding:
+    first = "; ".join(f"{one.kind} {one.key}: {one.message.rstrip('.')}" for one in faults[:3])
+    more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+    number = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    return Finding(
+        Status.WARNING,
+        f"The content checks find {number} in what the seeds say.",
+        f"{first}{more}.",
+        "`subjunctive-admin content check`",
+        str(len(faults)),
+        "warning at 1",
+        "content",
+    )
 
 
 def _waiting(report: seeding.SeedReport) -> int:

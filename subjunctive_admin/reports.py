@@ -16,7 +16,7 @@ import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -274,7 +274,21 @@ def run_report(
     )
     _write_page(notebook, executed, folder / f"{notebook.name}.html", run, started)
     write_atomically(folder / RESULT_FILE, json.dumps(run.as_dict(), ensure_ascii=False, indent=2) + "\n")
+    _remember(run, notebook, started, settings)
     return run
+
+
+def _remember(run: ReportRun, notebook: Notebook, started: datetime, settings: Settings) -> None:
+    """One line of the run history; one that cannot be written is said and changes nothing."""
+    from subjunctive_admin.narration import Narrator  # noqa: PLC0415 - a kernel that only calls finish() needs none
+    from subjunctive_admin.ops.history import Run, database_name, remember  # noqa: PLC0415
+
+    url = settings.database_url
+    name = database_name(url.get_secret_value()) if url else None
+    facts = {"notebook": notebook.name, "failed": run.error is not None, "findings": len(run.findings)}
+    ended = started + timedelta(seconds=run.seconds)
+    line = Run("report", run.run_id, started, ended, run.status, run.headline, name, facts)
+    remember(settings.home, line, Narrator().say)
 
 
 def _prepared_folder(folder: Path) -> Path:

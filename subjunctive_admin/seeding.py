@@ -6,9 +6,11 @@ of it is one transaction: a killed run leaves nothing behind.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +25,8 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from subjunctive_admin.content.checks import Library
+from subjunctive_admin.content.checks import Finding, Library, Severity, run_checks
+from subjunctive_admin.content.live import check_live
 from subjunctive_admin.content.store import Editing, differences, load_all
 from subjunctive_admin.errors import InvalidContent, NotFound, UsageError
 from subjunctive_admin.models import SeedBase
@@ -42,6 +45,7 @@ _WHERE: dict[ItemKind, str] = {
     ItemKind.CONFIGURATION: "configuration.yaml",
 }
 _AT_A_TIME = 100
+MANIFEST = "manifest.json"
 Progress = Callable[[int, int], None]
 
 
@@ -53,6 +57,18 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     KEPT = "kept"
     TAKEN = "taken"
+
+
+_WRITTEN = (Outcome.ADDED, Outcome.UPDATED, Outcome.TAKEN)
+
+
+class Standing(StrEnum):
+    """How a live item stands to the seeds of this version, where it is not exactly as they say."""
+
+    MISSING = "missing"
+    BEHIND = "behind"
+    EDITED = "edited"
+    EXTRA = "extra"
 
 
 @dataclass(frozen=True)
@@ -80,10 +96,19 @@ class SeedChange:
 
 @dataclass(frozen=True)
 class SeedReport:
-    """Every item's outcome, in the order of the files; `applied` is False for a dry run."""
+    """Every item's outcome, in the order of the files; `applied` is False for a dry run.
+
+    `findings` are what the content checks say of the items that were, or would be, written.
+    """
 
     changes: tuple[SeedChange, ...]
     applied: bool
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def faults(self) -> list[Finding]:
+        """The findings that somebody should mend; information is none."""
+        return [one for one in self.findings if one.severity is not Severity.INFO]
 
     def of(self, outcome: Outcome) -> list[SeedChange]:
         """The items with this outcome."""
@@ -111,7 +136,8 @@ class SeedReport:
             for change in self.changes
             if change.outcome is not Outcome.UNCHANGED
         ]
-        return {"applied": self.applied, "counts": self.counts, "items": listed}
+        found = [one.as_dict() for one in self.findings]
+        return {"applied": self.applied, "counts": self.counts, "items": listed, "findings": found}
 
 
 def read_seeds(folder: Path | None = None) -> list[SeedItem]:
@@ -170,12 +196,83 @@ def seed(
     taken = {_resolve(name, items) for name in take}
     if not dry_run:
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-    live = {kind: load_all(session, kind) for kind in _WHERE}
+    live = load_live(session)
     base = {(row.item_kind, row.item_key): row.content_hash for row in session.scalars(select(SeedBase))}
     changes = [_decide(item, live[item.content.kind], base, taken) for item in items]
     if not dry_run:
         _write(session, items, changes, base, progress)
-    return SeedReport(tuple(changes), applied=not dry_run)
+    written = {change.name for change in changes if change.outcome in _WRITTEN}
+    return SeedReport(tuple(changes), not dry_run, tuple(_findings(session, items, written, dry_run)))
+
+
+def _findings(session: Session, items: Sequence[SeedItem], written: set[str], dry_run: bool) -> Iterator[Finding]:
+    """What is wrong with these items; a dry run can only look at the files, beside which others may be live."""
+    if not written:
+        return
+    found = run_checks(library_of(item.content for item in items)) if dry_run else check_live(session)
+    yield from (one for one in found if f"{one.kind}:{one.key}" in written)
+
+
+def manifest(folder: Path | None = None) -> dict[str, str]:
+    """What the seeds hold: `kind:key` → content hash, in the order of the files.
+
+    It is shipped beside them for exactly these files, which saves reading them; for any others they are read.
+    Raises what `read_seeds` raises.
+    """
+    folder = folder or resource_folder("seeds")
+    with suppress(OSError, ValueError, KeyError, TypeError):  # none, or damaged: the files themselves say it
+        shipped = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if shipped["files"] == _digest(folder):
+            return dict(shipped["items"])
+    return dict(manifest_of(folder)["items"])
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """The manifest as it is shipped: a digest of the files, and their items' hashes."""
+    return {"files": _digest(folder), "items": {item.name: item.content.content_hash() for item in read_seeds(folder)}}
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.sha256()
+    for path in sorted(path for pattern in _WHERE.values() for path in folder.glob(pattern)):
+        found.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def standings(
+    session: Session, live: Mapping[ItemKind, Mapping[str, Content]], wanted: Mapping[str, str] | None = None
+) -> dict[Standing, list[str]]:
+    """The live items that are not as the seeds say, by how they differ; the same three-way comparison as seeding's.
+
+    `wanted` is a manifest, the shipped one unless given. Writes nothing.
+    """
+    wanted = manifest() if wanted is None else wanted
+    base = {f"{row.item_kind}:{row.item_key}": row.content_hash for row in session.scalars(select(SeedBase))}
+    hashes = {f"{kind}:{key}": item.content_hash() for kind, items in live.items() for key, item in items.items()}
+    found: dict[Standing, list[str]] = {standing: [] for standing in Standing}
+    for name, sought in wanted.items():
+        outcome = _outcome(sought, hashes.get(name), base.get(name))
+        if name not in hashes:
+            found[Standing.MISSING].append(name)
+        elif outcome is not Outcome.UNCHANGED:
+            found[Standing.BEHIND if outcome is Outcome.UPDATED else Standing.EDITED].append(name)
+    found[Standing.EXTRA] = [name for name in hashes if name not in wanted]
+    return found
+
+
+def load_live(session: Session) -> dict[ItemKind, dict[str, Content]]:
+    """Every live item by kind and key."""
+    return {kind: load_all(session, kind) for kind in _WHERE}
+
+
+def _outcome(wanted: str, live: str | None, last: str | None) -> Outcome:
+    """What seeding does, by the hashes of the file, of what is live and of what seeding wrote last."""
+    if live == wanted:
+        return Outcome.UNCHANGED
+    if live is None and last is None:
+        return Outcome.ADDED
+    return Outcome.UPDATED if live is not None and live == last else Outcome.KEPT
 
 
 def _decide(
@@ -185,12 +282,11 @@ def _decide(
     last = base.get((wanted.kind, wanted.key))
     if current == wanted:
         return SeedChange(item.name, Outcome.UNCHANGED)
+    outcome = _outcome(wanted.content_hash(), current.content_hash() if current else None, last)
+    if outcome is Outcome.ADDED:
+        return SeedChange(item.name, outcome)
     fields = tuple(differences(current.payload() if current else None, wanted.payload()))
-    if current is None and last is None:
-        return SeedChange(item.name, Outcome.ADDED)
-    if current is not None and last == current.content_hash():
-        return SeedChange(item.name, Outcome.UPDATED, fields)
-    return SeedChange(item.name, Outcome.TAKEN if item.name in taken else Outcome.KEPT, fields)
+    return SeedChange(item.name, Outcome.TAKEN if outcome is Outcome.KEPT and item.name in taken else outcome, fields)
 
 
 def _write(
@@ -200,11 +296,7 @@ def _write(
     base: dict[tuple[ItemKind, str], str],
     progress: Progress | None,
 ) -> None:
-    written = [
-        item
-        for item, change in zip(items, changes, strict=True)
-        if change.outcome in (Outcome.ADDED, Outcome.UPDATED, Outcome.TAKEN)
-    ]
+    written = [item for item, change in zip(items, changes, strict=True) if change.outcome in _WRITTEN]
     if written:
         editing = Editing(session, OperationKind.SEED, actor=SEEDER)
         done = 0
@@ -374,6 +466,7 @@ def _dangling(items: Sequence[SeedItem]) -> Iterator[str]:
 _SIGNS = {Outcome.ADDED: "+", Outcome.UPDATED: "~", Outcome.TAKEN: "~", Outcome.KEPT: "="}
 _SHOWN_FIELDS = 6
 _SHOWN_ITEMS = 40
+_SHOWN_FAULTS = 5
 
 
 def report_lines(report: SeedReport) -> list[str]:
@@ -389,7 +482,19 @@ def report_lines(report: SeedReport) -> list[str]:
     lines.append(report.sentence + ("." if report.applied else "; nothing was written, this was a dry run."))
     if kept := report.of(Outcome.KEPT):
         lines.append(f"An editor's state was kept. Next: subjunctive-admin seed --take {kept[0].name} to overwrite it")
-    return lines
+    return [*lines, *_fault_lines(report.faults)]
+
+
+def _fault_lines(faults: Sequence[Finding]) -> Iterator[str]:
+    if not faults:
+        return
+    noun = "fault" if len(faults) == 1 else "faults"
+    yield f"The content checks find {len(faults)} {noun} in what the seeds say:"
+    for one in faults[:_SHOWN_FAULTS]:
+        yield f"  {one.severity:<8} {one.check:<24} {one.kind} {one.key}: {one.message}"
+    if len(faults) > _SHOWN_FAULTS:
+        yield f"  and {len(faults) - _SHOWN_FAULTS} more"
+    yield "Next: subjunctive-admin content check"
 
 
 def _difference_lines(change: SeedChange) -> Iterator[str]:

@@ -548,7 +548,7 @@ def test_the_notebooks_are_listed_with_what_they_take(run: Run) -> None:
     listed = json.loads(run("report", "list", "--json").out)
     health = next(notebook for notebook in listed if notebook["name"] == "12_health")
     assert (health["effect"], health["audience"]) == ("read", "operations")
-    assert [parameter["name"] for parameter in health["parameters"]] == ["only", "fail_on"]
+    assert [parameter["name"] for parameter in health["parameters"]] == ["only", "deep", "baseline", "fail_on"]
     assert len(run("report", "list").out.splitlines()) == len(listed)
 
 

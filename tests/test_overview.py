@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 
@@ -10,7 +12,7 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.errors import NotSetUp
 from subjunctive_admin.look import Chart, GroupRow, Table
 from subjunctive_admin.models import TWELVE_TABLES
-from subjunctive_admin.vocabulary import Status
+from subjunctive_admin.vocabulary import ItemKind, Status
 
 
 def seeded(database: Database) -> Database:
@@ -104,3 +106,20 @@ def test_what_an_editor_changed_is_a_warning_that_names_the_item(database: Datab
     outcome = overview.seed_content(database, take=[], apply=True)
     assert outcome.status is Status.WARNING
     assert "verb:hablar" in shown(overview.seed_view(outcome))
+
+
+def test_seeds_that_the_content_checks_fault_are_a_finding(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [item for item in seeding.read_seeds() if item.content.kind is not ItemKind.EXERCISE]
+    example = next(item for item in seeding.read_seeds() if item.content.kind is ItemKind.EXERCISE)
+    wrong = [
+        replace(example, content=example.content.model_copy(update={"slug": f"wrong-{n}", "prompt": f"{n} ¿___."}))
+        for n in range(5)
+    ]
+    monkeypatch.setattr(seeding, "read_seeds", lambda: [*items, *wrong])
+
+    outcome = overview.seed_content(database, take=[], apply=True)
+
+    finding = next(one for one in outcome.findings if one.id == "content")
+    assert outcome.status is Status.WARNING
+    assert "exercise wrong-0: " in finding.detail
+    assert finding.detail.endswith(f"; and {int(finding.observed) - 3} more.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,20 @@ from subjunctive_admin.content.store import load_verb
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import InvalidContent, NotFound, UsageError
 from subjunctive_admin.models import Achievement, Operation
-from subjunctive_admin.seeding import Outcome, SeedReport, read_seeds, report_lines, seed
+from subjunctive_admin.resources import resource_folder
+from subjunctive_admin.seeding import (
+    MANIFEST,
+    Outcome,
+    SeedReport,
+    Standing,
+    load_live,
+    manifest,
+    manifest_of,
+    read_seeds,
+    report_lines,
+    seed,
+    standings,
+)
 from subjunctive_admin.structures import Content
 from subjunctive_admin.vocabulary import ItemKind, OperationKind
 from tests.content.items import HISTORY_TABLES, achievement, entry, exercise, rows_of, scenario, verb
@@ -268,7 +282,7 @@ def test_an_item_that_was_live_before_the_first_seeding_is_an_editors(database: 
 def test_a_dry_run_says_what_would_be_done_in_a_session_that_only_reads(database: Database, seeds: Path) -> None:
     report = seeded(database, seeds, dry_run=True)
     assert (outcomes(report), report.applied) == ({"added": list(NAMES)}, False)
-    assert report_lines(report)[-1] == "5 items: 5 added; nothing was written, this was a dry run."
+    assert "5 items: 5 added; nothing was written, this was a dry run." in report_lines(report)
     assert not any(rows_of(database).values())
     assert not any(rows_of(database, *HISTORY_TABLES).values())
 
@@ -298,14 +312,82 @@ def test_the_report_as_json_lists_what_is_not_unchanged(database: Database, seed
                 "differences": [{"field": "title", "live": "Supper", "seed": "Dinner"}],
             }
         ],
+        "findings": [],
+    }
+
+
+def test_what_was_written_is_checked_and_its_faults_are_told_first(database: Database, seeds: Path) -> None:
+    write_seeds(seeds, *SMALL[:2], exercise(accepted_answers=["habla"]))
+    report = seeded(database, seeds)
+
+    (fault,) = [one for one in report.faults if one.check == "answer-not-a-form"]
+    lines = report_lines(report)
+    start = lines.index(f"The content checks find {len(report.faults)} faults in what the seeds say:")
+    assert (fault.kind, fault.key) == (ItemKind.EXERCISE, "cena-1")
+    assert lines[start - 1].startswith("5 items: ")
+    assert lines[-2:] == [f"  and {len(report.faults) - 5} more", "Next: subjunctive-admin content check"]
+    assert len(report.as_dict()["findings"]) == len(report.findings)
+
+
+def test_a_dry_run_checks_the_files(database: Database, seeds: Path) -> None:
+    write_seeds(seeds, *SMALL[:2], exercise(accepted_answers=["habla"]))
+    found = seeded(database, seeds, dry_run=True).faults
+    assert "answer-not-a-form" in {one.check for one in found}
+
+
+def test_only_what_was_written_is_checked(database: Database, seeds: Path) -> None:
+    assert seeded(database, seeds).faults
+    assert seeded(database, seeds).findings == ()
+
+
+def test_the_shipped_seeds_have_no_fault(database: Database) -> None:
+    with database.session(write=True) as session:
+        assert seed(session, read_seeds()).faults == []
+
+
+def test_the_shipped_manifest_is_that_of_the_shipped_files() -> None:
+    folder = resource_folder("seeds")
+    shipped = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert shipped == manifest_of(folder), "run scripts/write_manifest.py"
+
+
+def test_a_manifest_of_other_files_is_not_believed(seeds: Path) -> None:
+    hashes = {content.key: content.content_hash() for content in SMALL}
+    for damaged in ("", "[]", '{"files": "0", "items": {"verb:ir": "0"}}'):
+        (seeds / MANIFEST).write_text(damaged, encoding="utf-8")
+        assert list(manifest(seeds)) == list(NAMES)
+    assert manifest(seeds)["verb:hablar"] == hashes["hablar"]
+
+
+def standing(database: Database, folder: Path) -> dict[Standing, list[str]]:
+    with database.session() as session:
+        found = standings(session, load_live(session), manifest(folder))
+    return {standing: names for standing, names in found.items() if names}
+
+
+def test_live_items_stand_to_the_seeds_as_seeding_would_treat_them(database: Database, seeds: Path) -> None:
+    assert standing(database, seeds) == {Standing.MISSING: list(NAMES)}
+    seeded(database, seeds)
+    assert standing(database, seeds) == {}
+
+    edited(database, ItemKind.SCENARIO, "cena", title="Supper")
+    with database.session(write=True) as session:
+        session.execute(delete(Achievement))
+        store.add(session, verb("comer", gerund="comiendo"), actor="ana")
+    write_seeds(seeds, verb(english_translation="to chat"), *SMALL[1:])
+
+    assert standing(database, seeds) == {
+        Standing.MISSING: ["achievement:primer-intento"],
+        Standing.BEHIND: ["verb:hablar"],
+        Standing.EDITED: ["scenario:cena"],
+        Standing.EXTRA: ["verb:comer"],
     }
 
 
 def test_a_long_report_shows_its_beginning_and_says_how_much_is_left_out(database: Database, seeds: Path) -> None:
     write_seeds(seeds, *(achievement(f"number-{number}") for number in range(60)))
     lines = report_lines(seeded(database, seeds))
-    assert len(lines) == 42
-    assert lines[-2:] == ["  and 24 more; --json lists them all", "64 items: 64 added."]
+    assert lines[40:42] == ["  and 24 more; --json lists them all", "64 items: 64 added."]
 
 
 def test_accents_survive_the_way_from_the_file_in_whatever_form_they_were_typed(

@@ -141,7 +141,7 @@ class Library:
         if stored:
             return tuple(stored)
         paradigm = self.paradigm(infinitive)
-        return () if paradigm is None else paradigm[tense, person].forms
+        return () if paradigm is None else paradigm.accepted(tense, person)
 
     def all_forms(self, infinitive: str) -> frozenset[str]:
         """Every form of a verb, stored or by rule, with its pronoun and without."""
@@ -304,7 +304,7 @@ def form_missing(verb: Verb, library: Library) -> Iterator[str]:
         f"{tense} {person}"
         for tense in SUBJUNCTIVE_TENSES
         for person in Person
-        if paradigm[tense, person].forms and not verb.conjugations.get(tense, {}).get(person)
+        if paradigm.accepted(tense, person) and not verb.conjugations.get(tense, {}).get(person)
     ]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -353,7 +353,7 @@ def _unlike_rule(verb: Verb, library: Library) -> Iterator[tuple[Tense, Person, 
         return
     for tense, persons in verb.conjugations.items():
         for person, forms in persons.items():
-            by_rule = paradigm[tense, person].forms
+            by_rule = paradigm.accepted(Tense(tense), Person(person))
             if list(forms) != list(by_rule):
                 yield Tense(tense), Person(person), list(forms), by_rule
 
@@ -746,7 +746,7 @@ def near_duplicate(exercise: Exercise, library: Library) -> Iterator[str]:
     for slug in sorted(seen, key=library.position.__getitem__):
         theirs = library.runs[slug]
         other = library.exercises[library.position[slug]]
-        if _asked(other) != _asked(exercise) and len(mine & theirs) >= NEAR * len(mine | theirs):
+        if len(mine & theirs) >= NEAR * len(mine | theirs) and _asked(other) != _asked(exercise):
             yield f"{slug} asks nearly the same."
 
 

@@ -145,11 +145,15 @@ def _between(mine: Sequence[str], theirs: Sequence[str]) -> tuple[Sequence[str],
 
 def normalised(text: str) -> str:
     """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around its words."""
-    visible = "".join(c for c in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(c) != "Cf")
+    visible = unicodedata.normalize("NFC", text.lower())
+    if not visible.isprintable():  # most texts are, and need no look at each character
+        visible = "".join(c for c in visible if unicodedata.category(c) != "Cf")
     return " ".join(filter(None, map(_bare, visible.split())))
 
 
 def _bare(word: str) -> str:
+    if word.isalnum():
+        return word
     first = next((n for n, c in enumerate(word) if not _is_edge(c)), len(word))
     last = next((n for n in range(len(word), first, -1) if not _is_edge(word[n - 1])), first)
     return word[first:last]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,12 +18,8 @@ from subjunctive_admin.vocabulary import ContentStatus, ItemKind
 
 def live_library(session: Session) -> Library:
     """The published verbs, exercises and scenarios, as the checks read them."""
-    verbs = [c for c in _published(session, ItemKind.VERB) if isinstance(c, VerbContent)]
-    exercises = [c for c in _published(session, ItemKind.EXERCISE) if isinstance(c, ExerciseContent)]
-    scenarios = [c for c in _published(session, ItemKind.SCENARIO) if isinstance(c, ScenarioContent)]
-    return Library(
-        {verb.infinitive: verb for verb in verbs}, tuple(exercises), frozenset(scenario.slug for scenario in scenarios)
-    )
+    kinds = (ItemKind.VERB, ItemKind.EXERCISE, ItemKind.SCENARIO)
+    return published_library(content for kind in kinds for content in load_all(session, kind).values())
 
 
 def live_infinitives(database: Database) -> list[str]:
@@ -33,21 +29,32 @@ def live_infinitives(database: Database) -> list[str]:
         return list(session.scalars(query.order_by(SpanishVerb.frequency_rank, SpanishVerb.infinitive)))
 
 
-def _published(session: Session, kind: ItemKind) -> list[Content]:
-    return [
-        content
-        for content in load_all(session, kind).values()
-        if getattr(content, "status", ContentStatus.PUBLISHED) is ContentStatus.PUBLISHED
-    ]
+def published_library(contents: Iterable[Content]) -> Library:
+    """What of these items is published, as the checks read it."""
+    verbs, exercises, scenarios = dict[str, VerbContent](), list[ExerciseContent](), set[str]()
+    for content in contents:
+        if getattr(content, "status", ContentStatus.PUBLISHED) is not ContentStatus.PUBLISHED:
+            continue
+        match content:
+            case VerbContent():
+                verbs[content.infinitive] = content
+            case ExerciseContent():
+                exercises.append(content)
+            case ScenarioContent():
+                scenarios.add(content.slug)
+    return Library(verbs, tuple(exercises), frozenset(scenarios))
 
 
-def check_live(session: Session, only: Sequence[str] | None = None) -> list[Finding]:
-    """Every fault of what is published but those dismissed for this very content; raises `UsageError` for a wrong id."""
+def check_live(session: Session, only: Sequence[str] | None = None, *, library: Library | None = None) -> list[Finding]:
+    """Every fault of what is published but those dismissed for this very content; raises `UsageError` for a wrong id.
+
+    `library` is what is published, for a caller that has read it.
+    """
     if unknown := sorted(set(only or ()) - CHECKS.keys()):
         raise UsageError(
             f"There is no check {', '.join(unknown)}.", next_step=f"name one of {', '.join(sorted(CHECKS))}"
         )
-    library = live_library(session)
+    library = library or live_library(session)
     found = run_checks(library, only)
     items = {(ItemKind.VERB, key): verb for key, verb in library.verbs.items()}
     items |= {(ItemKind.EXERCISE, exercise.slug): exercise for exercise in library.exercises}  # type: ignore[misc]

@@ -19,23 +19,25 @@ from subjunctive_admin.vocabulary import Status
 COULD_NOT_JUDGE = (Status.OK, Status.UNKNOWN, Status.SKIPPED)
 
 
-def result_of(database: Database, check_id: str, *, previous: Previous | None = None) -> CheckResult:
-    (only,) = run_health(database, only=[check_id], previous={check_id: previous} if previous else None).checks
+def result_of(
+    database: Database, check_id: str, *, previous: Previous | None = None, deep: bool = False
+) -> CheckResult:
+    before = {check_id: previous} if previous else None
+    (only,) = run_health(database, only=[check_id], previous=before, deep=deep).checks
     severity = next(one.severity for one in registered() if one.id == check_id)
     assert only.status in COULD_NOT_JUDGE or URGENCY.index(only.status) >= URGENCY.index(severity)
     return only
 
 
-def check_passes(database: Database, check_id: str, *, previous: Previous | None = None) -> CheckResult:
-    found = result_of(database, check_id, previous=previous)
+def check_passes(database: Database, check_id: str, **options: Any) -> CheckResult:
+    found = result_of(database, check_id, **options)
     assert found.status is Status.OK, found.message
     return found
 
 
-def check_finds(
-    database: Database, check_id: str, status: Status, *words: str, previous: Previous | None = None
-) -> CheckResult:
-    found = result_of(database, check_id, previous=previous)
+def check_finds(database: Database, check_id: str, status: Status, *words: str, **options: Any) -> CheckResult:
+    """`options` are those of `result_of`: what the run before saw, and whether to look deep."""
+    found = result_of(database, check_id, **options)
     assert found.status is status, found.message
     for word in words:
         assert word in found.message, found.message

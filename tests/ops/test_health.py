@@ -70,7 +70,7 @@ def test_the_report_as_json_has_the_contract_and_no_password(database: Database)
     report = run_health(secret, only=["connectivity", "pool", "table-access"]).as_dict()
 
     assert list(report) == [
-        "contract_version", "run_id", "started_at", "finished_at", "server", "overall", "counts", "checks",
+        "contract_version", "run_id", "started_at", "finished_at", "server", "overall", "counts", "checks", "baseline",
     ]  # fmt: skip
     assert list(report["checks"][0]) == [
         "id", "title", "group", "status", "observed", "threshold", "message", "remedy", "duration_ms",

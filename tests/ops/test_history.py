@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from subjunctive_admin.ops.history import Run, read_runs, record, runs_folder
+from subjunctive_admin.db import Database
+from subjunctive_admin.ops import history
+from subjunctive_admin.ops.history import Run, database_name, read_runs, record, remember, runs_folder
+from subjunctive_admin.reports import find_notebook, run_report
+from subjunctive_admin.settings import load_settings
 from subjunctive_admin.vocabulary import Status
 
 BEGAN = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
@@ -77,3 +86,128 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(tmp_path: Path) 
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(OSError, match="runs"):
         record(tmp_path, a_run())
+
+
+def only_file(home: Path) -> Path:
+    (path,) = runs_folder(home).iterdir()
+    return path
+
+
+def test_a_line_that_was_cut_short_does_not_swallow_the_next(tmp_path: Path) -> None:
+    record(tmp_path, a_run())
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"kind": "backup", "run_')
+    record(tmp_path, a_run(number=2))
+    runs, unreadable = read_runs(tmp_path)
+    assert ([run.run_id for run in runs], unreadable) == (["health-1", "health-2"], 1)
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_piece_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, a_run())
+    before = only_file(tmp_path).read_bytes()
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:20]))
+    with pytest.raises(OSError, match="No space left"):
+        record(tmp_path, a_run(number=2))
+    monkeypatch.undo()
+    assert only_file(tmp_path).read_bytes() == before
+    record(tmp_path, a_run(number=3))
+    assert read_runs(tmp_path)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("status", "splendid"),
+        ("started_at", "2026-11-30T23:59:00"),
+        ("finished_at", 7),
+        ("facts", [1]),
+        ("headline", None),
+        ("database", 5),
+    ],
+)
+def test_a_line_of_another_version_is_counted_and_breaks_nothing(tmp_path: Path, field: str, value: Any) -> None:
+    record(tmp_path, a_run())
+    line = json.loads(only_file(tmp_path).read_text())
+    with only_file(tmp_path).open("a") as stream:
+        stream.write(json.dumps({**line, field: value}) + "\n")
+    assert read_runs(tmp_path) == ([a_run()], 1)
+
+
+def test_what_a_newer_version_adds_to_a_line_is_passed_over(tmp_path: Path) -> None:
+    record(tmp_path, a_run())
+    line = json.loads(only_file(tmp_path).read_text())
+    only_file(tmp_path).write_text(json.dumps({**line, "host": "db1"}) + "\n\n")
+    assert read_runs(tmp_path) == ([a_run()], 0)
+
+
+def test_a_headline_may_hold_any_character(tmp_path: Path) -> None:
+    odd = replace(a_run(), headline="one\u2028two\nthree\x85")
+    record(tmp_path, odd)
+    assert read_runs(tmp_path) == ([odd], 0)
+
+
+def test_a_file_that_cannot_be_read_counts_and_hides_no_other(tmp_path: Path) -> None:
+    record(tmp_path, a_run())
+    (runs_folder(tmp_path) / "2026-10.jsonl").mkdir()
+    assert read_runs(tmp_path) == ([a_run()], 1)
+
+
+def test_files_of_earlier_months_are_not_read_for_later_runs(tmp_path: Path) -> None:
+    record(tmp_path, a_run(minutes=5))
+    (runs_folder(tmp_path) / "2026-10.jsonl").mkdir()
+    assert read_runs(tmp_path, since=BEGAN) == ([a_run(minutes=5)], 0)
+
+
+def test_a_run_that_cannot_be_recorded_is_told_and_nothing_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    said: list[str] = []
+    remember(tmp_path, a_run(), said.append)
+    assert said == [f"This run could not be recorded in {tmp_path / 'runs'}: File exists. Its result stands."]
+
+
+def test_a_lock_that_another_process_keeps_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_LOCK_SECONDS", 0.05)
+    said: list[str] = []
+    with FileLock(tmp_path / "runs.lock"):
+        remember(tmp_path, a_run(), said.append)
+    assert len(said) == 1
+    assert read_runs(tmp_path) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://ana:secret@db.example.org:5433/app?sslmode=require", "db.example.org:5433/app"),
+        ("postgresql+psycopg://db.example.org/app", "db.example.org/app"),
+        ("postgresql://ana:secret@/app?host=/run/s&port=5432", "/run/s:5432/app"),
+        ("postgresql:///app", "localhost/app"),
+    ],
+)
+def test_a_database_is_named_without_user_and_password(url: str, name: str) -> None:
+    assert database_name(url) == name
+
+
+def test_every_report_leaves_a_line(database: Database, tmp_path: Path) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    settings = load_settings(database_url=url, home=tmp_path / "home")
+    ran = run_report(find_notebook("12_health"), {"only": "connectivity"}, out=tmp_path / "out", settings=settings)
+    runs, unreadable = read_runs(tmp_path / "home")
+    kinds = {run.kind: run for run in runs}
+    assert (sorted(kinds), unreadable) == (["health", "report"], 0)
+    assert (kinds["report"].run_id, kinds["report"].headline) == (ran.run_id, ran.headline)
+    assert kinds["report"].facts == {"notebook": "12_health", "failed": False, "findings": 0}
+    assert kinds["report"].database == kinds["health"].database
+
+
+def test_a_report_whose_run_cannot_be_recorded_is_made_all_the_same(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "runs").write_text("a file")
+    url = database.url.render_as_string(hide_password=False)
+    settings = load_settings(database_url=url, home=tmp_path / "home")
+    ran = run_report(find_notebook("12_health"), {"only": "connectivity"}, out=tmp_path / "out", settings=settings)
+    assert (ran.status, ran.error) == (Status.OK, None)

@@ -61,13 +61,16 @@ def test_a_finding_carries_its_value_its_limit_and_a_command(database: Database)
         connection.execute(text("DROP TABLE user_achievements"))
     report = run_health(database, only=["connectivity", "schema-integrity", "table-access"])
 
-    first, second = health_findings(report)
+    findings = {one.id: one for one in health_findings(report)}
+    second = findings["table-access"]
 
-    assert (first.id, first.status, second.id) == ("schema-integrity", Status.CRITICAL, "table-access")
+    assert next(iter(findings)) == "schema-integrity"
+    assert findings["schema-integrity"].status is Status.CRITICAL
     assert second.title == "user_achievements is missing."
     assert (second.observed, second.limit) == ("11 of 12", "critical at 1 missing or damaged")
     assert second.detail.startswith("`table-access`  Each of the twelve tables")
     assert part(health_view(report), Header).title.endswith("; 1 other finding")
+    assert len(findings) == 2
 
 
 def test_commands_in_a_next_step_are_set_as_code(empty_database: Database) -> None:

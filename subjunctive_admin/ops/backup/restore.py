@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic
@@ -161,10 +162,10 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
         try:
             for name in (live, restored):
                 _admit(server, name, yes=False)
-                done.append(lambda name=name: _admit(server, name, yes=True))
+                done.append(partial(_admit, server, name, yes=True))
                 _end_sessions(server, name)
             _rename(server, live, kept)
-            done.append(lambda: _rename(server, kept, live))
+            done.append(partial(_rename, server, kept, live))
             _rename(server, restored, live)
         except BaseException:
             for take_back in reversed(done):
@@ -219,7 +220,7 @@ def _access(live: psycopg.Connection[Any], name: str) -> tuple[sql.Composable, l
         "REVOKE ALL ON DATABASE {} FROM PUBLIC",
         *(f"GRANT {right} ON DATABASE {{}} TO {to}" for right, to in grants),
     ]
-    return sql.Literal(row[0]), [sql.SQL(one) for one in statements]  # type: ignore[arg-type]
+    return sql.Literal(row[0]), [sql.SQL(one) for one in statements]
 
 
 def _admit(server: psycopg.Connection[Any], name: str, *, yes: bool) -> None:

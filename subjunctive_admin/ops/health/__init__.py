@@ -27,8 +27,17 @@ from subjunctive_admin.errors import (
 )
 
 # Imported for the checks that they declare.
-from subjunctive_admin.ops.health import activity, catalog, checks, server, vacuum  # noqa: F401
-from subjunctive_admin.ops.health.registry import CHECK_SECONDS, Check, Outcome, Previous, Probe, registered, selected
+from subjunctive_admin.ops.health import activity, catalog, checks, integrity, server, vacuum  # noqa: F401
+from subjunctive_admin.ops.health.registry import (
+    CHECK_SECONDS,
+    DEEP_SECONDS,
+    Check,
+    Outcome,
+    Previous,
+    Probe,
+    registered,
+    selected,
+)
 from subjunctive_admin.ops.health.report import CheckResult, HealthReport, health_text
 from subjunctive_admin.ops.pool import beside
 from subjunctive_admin.vocabulary import Status
@@ -68,13 +77,15 @@ def run_health(
     chosen = selected(only)
     say = narrate or _silent
     started = datetime.now(UTC)
-    own = _own_connections(database)
+    seconds = DEEP_SECONDS if deep else CHECK_SECONDS
+    own, shared = _own_connections(database, seconds), dict[str, Any]()
     try:
         contacted, lost = _contact(database, own)
         results = []
         for number, one in enumerate(chosen, 1):
             say(f"{number} of {len(chosen)}: {one.title}")
-            result, lost = _run_one(one, _Asked(database, own, deep, (previous or {}).get(one.id)), lost)
+            asked = _Asked(database, own, seconds, deep, (previous or {}).get(one.id), shared)
+            result, lost = _run_one(one, asked, lost)
             results.append(result)
     finally:
         own.dispose()
@@ -82,13 +93,13 @@ def run_health(
     return HealthReport(run_id, started, datetime.now(UTC), contacted, tuple(results))
 
 
-def _own_connections(database: Database) -> Database:
+def _own_connections(database: Database, seconds: float) -> Database:
     settings = database.settings
     return beside(
         database,
         purpose="health",
         pool_timeout=CHECK_SECONDS,
-        statement_timeout=min(CHECK_SECONDS, settings.statement_timeout),
+        statement_timeout=min(seconds, settings.statement_timeout),
         lock_timeout=min(_LOCK_SECONDS, settings.lock_timeout),
     )
 
@@ -98,16 +109,20 @@ def _contact(database: Database, own: Database) -> tuple[dict[str, Any], Databas
     lost = facts if isinstance(facts, DatabaseUnavailable) else None
     if isinstance(facts, TimeoutError):
         lost = ServerUnreachable(f"The server did not answer within {CHECK_SECONDS:.0f} s.")
-    url = database.url
-    host = url.query.get("host") or url.host or "localhost"
     known = {
         "version": None,
-        "address": host if isinstance(host, str) else ", ".join(host),
-        "role": url.username,
-        "database": url.database,
+        "address": address_of(database),
+        "role": database.url.username,
+        "database": database.url.database,
         "embedded": database.settings.uses_embedded,
     }
     return {**known, **facts} if isinstance(facts, dict) else known, lost
+
+
+def address_of(database: Database) -> str:
+    """The host, or the folder of the socket, that a report names."""
+    host = database.url.query.get("host") or database.url.host or "localhost"
+    return host if isinstance(host, str) else ", ".join(host)
 
 
 def _read_facts(own: Database) -> dict[str, str]:
@@ -123,15 +138,17 @@ def _read_facts(own: Database) -> dict[str, str]:
 class _Asked:
     database: Database
     own: Database
+    seconds: float
     deep: bool
     previous: Previous | None
+    shared: dict[str, Any]
 
 
 def _run_one(
     one: Check, asked: _Asked, lost: DatabaseUnavailable | None
 ) -> tuple[CheckResult, DatabaseUnavailable | None]:
     began = perf_counter()
-    found: Any = lost or _within_time(lambda: _look(one, asked), CHECK_SECONDS + _GRACE_SECONDS)
+    found: Any = lost or _within_time(lambda: _look(one, asked), asked.seconds + _GRACE_SECONDS)
     if isinstance(found, ServerUnreachable):
         lost = found
     if isinstance(found, ServerUnreachable | NoConnectionLeft) or lost:
@@ -156,10 +173,10 @@ def _run_one(
 
 
 def _look(one: Check, asked: _Asked) -> Outcome:
-    deadline = monotonic() + CHECK_SECONDS
+    deadline = monotonic() + asked.seconds
     with asked.own.connection() as connection:
         try:
-            return one.look(Probe(connection, asked.database, deadline, asked.deep, asked.previous))
+            return one.look(Probe(connection, asked.database, deadline, asked.deep, asked.previous, asked.shared))
         finally:
             if monotonic() >= deadline:
                 # Nobody may be waiting any more: close it at the end instead of giving it back to the pool.

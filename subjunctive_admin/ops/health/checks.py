@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, Queue
 from time import monotonic, perf_counter
 from typing import Any
@@ -72,14 +72,14 @@ def connectivity(probe: Probe) -> Outcome:
             break
     median = percentile(trips, 0.5)
     status = graded(median, probe.settings.round_trip_warning, probe.settings.round_trip_critical)
-    observed = milliseconds(median)
+    observed, facts = milliseconds(median), {"seconds": median}
     if status is not Status.OK:
-        return Outcome(status, observed, f"The server takes {observed} to answer select 1.")
+        return Outcome(status, observed, f"The server takes {observed} to answer select 1.", facts=facts)
     major = probe.connection.scalar(text("SELECT current_setting('server_version_num')::int / 10000"))
     if not OLDEST_MAJOR <= major <= NEWEST_MAJOR:
         said = f"PostgreSQL {major} is not tested with this version, which knows {OLDEST_MAJOR} to {NEWEST_MAJOR}."
-        return Outcome(Status.WARNING, observed, said, "upgrade subjunctive-admin")
-    return Outcome(status, observed, f"The server answers in {observed}.")
+        return Outcome(Status.WARNING, observed, said, "upgrade subjunctive-admin", facts=facts)
+    return Outcome(status, observed, f"The server answers in {observed}.", facts=facts)
 
 
 @check(
@@ -223,20 +223,41 @@ def _take(pool: Pool, answers: Queue[float | Exception], release: threading.Even
 def table_access(probe: Probe) -> Outcome:
     """Each of the twelve tables exists and gives a row when asked; a table this role may not read is unknown."""
     missing, denied, readable = _privileges(probe.connection)
-    broken, unseen, rows = list[str](), [f"{name} (no SELECT right)" for name in denied], 0
+    broken, unseen, rows = list[str](), [f"{name} (no SELECT right)" for name in denied], dict[str, int]()
     for name in readable:
         if not probe.seconds_left:
             unseen.append(f"{name} (no time left)")
             continue
         try:
-            rows += _read_table(probe.connection, name)
+            rows[name] = _read_table(probe.connection, name)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
             state = getattr(error.orig, "sqlstate", None) or ""
             said = f"{name} ({str(error.orig).splitlines()[0]})"
             (unseen if state.startswith(_NOT_OF_THE_TABLE) else broken).append(said)
-    return _judge_tables(missing, broken, unseen, rows)
+    outcome = _judge_tables(missing, broken, unseen, sum(rows.values()))
+    return replace(outcome, facts={**_sizes(probe.connection), **{f"rows.{name}": n for name, n in rows.items()}})
+
+
+def _sizes(connection: Connection) -> dict[str, float]:
+    """Bytes of the database, and of each table with its indexes, for the history; none where a lock forbids to ask."""
+    try:
+        with connection.begin_nested():
+            return {row.name: row.bytes for row in connection.execute(_SIZES, {"names": list(TWELVE_TABLES)})}
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return {}
+
+
+_SIZES = text(
+    """
+    SELECT 'bytes.' || relname AS name, pg_total_relation_size(oid) AS bytes FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY (:names)
+    UNION ALL SELECT 'database_bytes', pg_database_size(current_database())
+    """
+)
 
 
 # No right, a lock held by others, cancelled, no memory or disk left: says nothing about the table itself.

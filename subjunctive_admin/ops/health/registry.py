@@ -7,10 +7,11 @@ def invalid_index(probe: Probe) -> Outcome:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -33,6 +34,8 @@ CONNECTIVITY = "connectivity"
 
 CHECK_SECONDS = 5.0
 """How long one check may look before the answer is `unknown`; also its statement timeout."""
+DEEP_SECONDS = 120.0
+"""The same for a run that looks at everything."""
 
 
 def said_limit(seconds: float) -> str:
@@ -81,11 +84,15 @@ class Previous:
     facts: Mapping[str, float]
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class Probe:
     """What a check may use: a connection of its own, and the database whose health is asked for.
 
-    `deep` asks for everything where a sample would do; `previous` is None on a first run.
+    `deep` asks for everything where a sample would do; `previous` is None on a first run; `shared` is what
+    checks of one run leave to each other.
     """
 
     connection: Connection
@@ -93,6 +100,7 @@ class Probe:
     deadline: float
     deep: bool = False
     previous: Previous | None = None
+    shared: MutableMapping[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -103,6 +111,13 @@ class Probe:
     def seconds_left(self) -> float:
         """How long this check may still look."""
         return max(self.deadline - monotonic(), 0.0)
+
+    def once(self, name: str, read: Callable[[], T]) -> T:
+        """What `read` gives, read by the first check of the run that asks for it; one that raises is asked again."""
+        if name not in self.shared:
+            self.shared[name] = read()
+        found: T = self.shared[name]
+        return found
 
 
 Look = Callable[[Probe], Outcome]

@@ -14,6 +14,8 @@ from subjunctive_admin.ops.health.registry import CONNECTIVITY, Readings
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 
 CONTRACT_VERSION = 1
+FOUND = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN)
+"""The statuses that need somebody."""
 
 _WIDTH = 80
 _LONGEST_TITLE = 90
@@ -70,6 +72,43 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """An earlier run, and what a report has against it; `since` is for how many runs in a row it is a finding."""
+
+    run_id: str
+    at: datetime
+    statuses: Mapping[str, Status] = field(default_factory=dict)
+    since: Mapping[str, int] = field(default_factory=dict)
+    new: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
+    regressed: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """`2 new, 1 resolved`, or `nothing changed`."""
+        named = {"new": self.new, "worse": self.regressed, "resolved": self.resolved}
+        return ", ".join(f"{len(ids)} {word}" for word, ids in named.items() if ids) or "nothing changed"
+
+    def tag(self, check_id: str) -> str:
+        """`new`, `worse, since 3 runs`, `since 3 runs`."""
+        if check_id in self.new:
+            return "new"
+        runs = f"since {self.since.get(check_id, 1)} runs"
+        return f"worse, {runs}" if check_id in self.regressed else runs
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return {
+            "run_id": self.run_id,
+            "started_at": _iso(self.at),
+            "new": list(self.new),
+            "resolved": list(self.resolved),
+            "regressed": list(self.regressed),
+            "since": dict(self.since),
+        }
+
+
+@dataclass(frozen=True)
 class HealthReport:
     """One run over one server; `checks` in the order in which they are registered."""
 
@@ -79,6 +118,10 @@ class HealthReport:
     server: dict[str, Any]
     checks: tuple[CheckResult, ...]
     contract_version: int = CONTRACT_VERSION
+    comparison: Comparison | None = None
+    """With the run before; None on a first run."""
+    last_success: datetime | None = None
+    """When a run last ended without a finding, as far as is known; not part of the JSON."""
 
     @property
     def overall(self) -> Status:
@@ -99,8 +142,7 @@ class HealthReport:
     @property
     def findings(self) -> tuple[CheckResult, ...]:
         """The checks that need somebody, most urgent first."""
-        wanted = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN)
-        return tuple(sorted((c for c in self.checks if c.status in wanted), key=lambda c: URGENCY.index(c.status)))
+        return tuple(sorted((c for c in self.checks if c.status in FOUND), key=lambda c: URGENCY.index(c.status)))
 
     @property
     def headline(self) -> str:
@@ -146,6 +188,7 @@ class HealthReport:
             "overall": self.overall.value,
             "counts": self.counts,
             "checks": [one.as_dict() for one in self.checks],
+            "baseline": self.comparison.as_dict() if self.comparison else None,
         }
 
 
@@ -163,7 +206,10 @@ def health_text(report: HealthReport, *, ascii_only: bool = False) -> str:
     """The report for a terminal: 80 columns, findings first, what is ok summarised by group."""
     body = _unreachable(report) if report.is_unreachable else _reachable(report, ascii_only)
     number = 1 if report.is_unreachable else len(report.checks)
-    foot = f"{number} check{'s' if number != 1 else ''} in {report.seconds:.1f} s. Exit code {report.exit_code}."
+    against = report.comparison
+    compared = f" Against {against.at.astimezone(UTC):%-d %b %H:%M}: {against.said}." if against else ""
+    took = f"{number} check{'s' if number != 1 else ''} in {report.seconds:.1f} s."
+    foot = f"{took}{compared} Exit code {report.exit_code}."
     whole = "\n".join(line.rstrip() for line in [*body, "", foot])
     return whole.translate(_PLAIN).encode("ascii", "replace").decode() if ascii_only else whole
 
@@ -189,7 +235,8 @@ def _reachable(report: HealthReport, ascii_only: bool) -> list[str]:
     lines = _block(report.overall.upper(), [said_counts(report.counts), " · ".join(place)], 10)
     for one in report.findings:
         said = [one.message, _detail(one), f"Next: {one.remedy}"]
-        lines += ["", *_block(f"  {symbols[one.status]} {one.status.value}", said, 14)]
+        block = _block(f"  {symbols[one.status]} {one.status.value}", said, 14, _short_tag(report, one))
+        lines += ["", *block]
     for status in (Status.INFO, Status.SKIPPED):
         chosen = [one for one in report.checks if one.status is status]
         lines += [""] * bool(chosen)
@@ -201,6 +248,14 @@ def _reachable(report: HealthReport, ascii_only: bool) -> list[str]:
         label = "  ok" if ascii_only else f"  {symbols[Status.OK]} ok"
         lines += ["", *_block(label, _filled(passed, _WIDTH - 14), 14)]
     return lines
+
+
+def _short_tag(report: HealthReport, one: CheckResult) -> str:
+    """What changed since the run before, in one word; in a terminal how long is left out."""
+    against = report.comparison
+    if against is None:
+        return ""
+    return "new" if one.id in against.new else "worse" if one.id in against.regressed else ""
 
 
 def _detail(one: CheckResult) -> str:
@@ -235,7 +290,13 @@ def _filled(parts: list[str], width: int) -> list[str]:
     return lines
 
 
-def _block(label: str, paragraphs: list[str], indent: int) -> list[str]:
-    margin = " " * indent
-    lines = [margin + line for paragraph in paragraphs for line in wrap(paragraph, _WIDTH - indent)]
-    return [label.ljust(indent - 1) + " " + lines[0].lstrip(), *lines[1:]] if lines else [label]
+def _block(label: str, paragraphs: list[str], indent: int, tag: str = "") -> list[str]:
+    """Label and paragraphs side by side; the tag stands at the end of the first line."""
+    margin, lines = " " * indent, list[str]()
+    for number, paragraph in enumerate(paragraphs):
+        room = " " * (len(tag) + 1) if tag and not number else ""
+        lines += [margin + line for line in wrap(paragraph, _WIDTH - indent, initial_indent=room)]
+    if not lines:
+        return [label]
+    first = label.ljust(indent - 1) + " " + lines[0].lstrip()
+    return [f"{first.ljust(_WIDTH - len(tag))}{tag}", *lines[1:]]

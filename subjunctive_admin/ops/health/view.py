@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from math import log10
 from typing import Any
 
@@ -20,7 +21,7 @@ from subjunctive_admin.look import (
     Table,
 )
 from subjunctive_admin.ops.health.registry import Readings, registered, said_limit
-from subjunctive_admin.ops.health.report import CheckResult, HealthReport, said_counts, said_server
+from subjunctive_admin.ops.health.report import CheckResult, Comparison, HealthReport, said_counts, said_server
 from subjunctive_admin.pooling import percentile
 from subjunctive_admin.vocabulary import Status
 
@@ -50,10 +51,10 @@ def health_view(report: HealthReport) -> list[Any]:
 
 def health_findings(report: HealthReport) -> list[Finding]:
     """What needs somebody, most urgent first."""
-    return [_finding(one) for one in report.findings]
+    return [_finding(one, report.comparison) for one in report.findings]
 
 
-def _finding(one: CheckResult) -> Finding:
+def _finding(one: CheckResult, against: Comparison | None) -> Finding:
     title, rest = one.sentences
     described = next((known.description for known in registered() if known.id == one.id), one.title)
     return Finding(
@@ -64,17 +65,20 @@ def _finding(one: CheckResult) -> Finding:
         observed="?" if one.observed is None else str(one.observed),
         limit=_limit_met(one),
         id=one.id,
+        since=against.tag(one.id) if against else "",
     )
 
 
 def _header(report: HealthReport) -> Header:
-    facts = [
+    facts: list[tuple[str, object]] = [
         ("Server", said_server(report.server)),
         ("Database", f"`{report.server['database']}`"),
         ("Role", f"`{report.server['role'] or 'not known'}`"),
         ("Took", f"{report.seconds:.1f} s"),
-        ("Exit code", report.exit_code),
     ]
+    if against := report.comparison:
+        facts.append((f"Against {against.at.astimezone(UTC):%-d %b, %H:%M}", against.said))
+    facts.append(("Exit code", report.exit_code))
     return Header(report.headline, _summary(report), facts)
 
 
