@@ -46,7 +46,12 @@ TASKS: dict[str, list[list[str]]] = {
         [str(Path(PYTHON).parent / "lint-imports"), "--no-cache"],
         [str(Path(PYTHON).parent / "nbstripout"), "--keep-id", "--verify", *NOTEBOOKS],
     ],
-    "bench": [[PYTHON, "benchmarks/run.py"], [PYTHON, "benchmarks/bulk_load.py"], [PYTHON, "benchmarks/spanish.py"]],
+    "bench": [
+        [PYTHON, "benchmarks/run.py"],
+        [PYTHON, "benchmarks/bulk_load.py"],
+        [PYTHON, "benchmarks/spanish.py"],
+        [PYTHON, "benchmarks/pool.py"],
+    ],
 }
 CI = ("lint", "test", "notebooks", "matrix", "faults", "browser")
 
