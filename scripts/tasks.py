@@ -49,6 +49,7 @@ TASKS: dict[str, list[list[str]]] = {
     "bench": [
         [PYTHON, "benchmarks/run.py"],
         [PYTHON, "benchmarks/bulk_load.py"],
+        [PYTHON, "-m", "benchmarks.recording"],
         [PYTHON, "benchmarks/spanish.py"],
         [PYTHON, "benchmarks/pool.py"],
     ],

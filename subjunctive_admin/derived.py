@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -211,6 +211,20 @@ SESSIONS = Derivation(
         LEFT JOIN streaks k USING (id)""",
 )
 
+_CHOSEN = "(s.scenario_id IS NULL OR {0}.scenario_id = s.scenario_id)"
+_ANSWERS_IN_MANY = f"""
+          FROM scope s
+          JOIN practice_attempts a ON a.user_id = s.user_id AND a.recorded_at <= s.as_of
+          JOIN exercises e ON e.id = a.exercise_id AND {_CHOSEN.format("e")}"""
+# By the exercises of the one scenario, however many answers the learner gave elsewhere. OFFSET keeps the planner to
+# it: of a table without statistics it expects one answer a learner.
+_ANSWERS_IN_ONE = """
+          FROM scope s
+          JOIN exercises e ON e.scenario_id = s.scenario_id
+          CROSS JOIN LATERAL (
+            SELECT * FROM practice_attempts
+            WHERE exercise_id = e.id AND user_id = s.user_id AND recorded_at <= s.as_of OFFSET 0) a"""
+
 PROGRESS = Derivation(
     table="user_progress",
     key=("user_id", "scenario_id"),
@@ -237,12 +251,10 @@ PROGRESS = Derivation(
         WITH scope AS MATERIALIZED ({{scope}}),
         answers AS MATERIALIZED (
           SELECT s.user_id, e.scenario_id, a.exercise_id, a.session_id, a.is_correct, a.attempted_at,
-                 a.recorded_at, e.status
-          FROM scope s
-          JOIN practice_attempts a ON a.user_id = s.user_id AND a.recorded_at <= s.as_of
-          JOIN exercises e ON e.id = a.exercise_id AND (s.scenario_id IS NULL OR e.scenario_id = s.scenario_id)),
+                 a.recorded_at, e.status{_ANSWERS_IN_MANY}),
         published AS (
-          SELECT scenario_id, count(*) AS exercises FROM exercises WHERE status = 'published' GROUP BY scenario_id),
+          SELECT scenario_id, count(*) AS exercises FROM exercises
+          WHERE status = 'published' AND scenario_id IN (SELECT scenario_id FROM answers) GROUP BY scenario_id),
         totals AS (
           SELECT user_id, scenario_id, count(*)::int AS attempts, min(attempted_at) AS started_at,
                  max(attempted_at) AS last_activity_at
@@ -279,7 +291,7 @@ PROGRESS = Derivation(
               UNION
               -- A row without an answer says so.
               SELECT p.user_id, p.scenario_id FROM user_progress p
-              JOIN scope s ON s.user_id = p.user_id AND (s.scenario_id IS NULL OR s.scenario_id = p.scenario_id)) k
+              JOIN scope s ON s.user_id = p.user_id AND {_CHOSEN.format("p")}) k
         LEFT JOIN reached r USING (user_id, scenario_id) LEFT JOIN user_progress o USING (user_id, scenario_id)""",
 )
 
@@ -585,11 +597,12 @@ _SCENARIO = (
     "SELECT CAST(:user AS uuid) AS user_id, CAST(:scenario AS uuid) AS scenario_id,"
     " CAST(:as_of AS timestamptz) AS as_of"
 )
+_PROGRESS_IN_ONE = replace(PROGRESS, select=PROGRESS.select.replace(_ANSWERS_IN_MANY, _ANSWERS_IN_ONE))
 # One round trip: the three do not read what the others write.
 _ANSWERED = text(
     f"WITH item AS ({write_statement(ITEMS, _ITEM, always=True)}),"
     f" sitting AS ({write_statement(SESSIONS, _SESSION, always=True)})"
-    f" {write_statement(PROGRESS, _SCENARIO, always=True)}"
+    f" {write_statement(_PROGRESS_IN_ONE, _SCENARIO, always=True)}"
 )
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, bindparam, column, select, text
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -172,8 +173,8 @@ def record_attempt(session: Session, learner: UUID, session_id: UUID, answer: An
     connection = session.connection()
     user = _lock_learner(connection, learner)
     asked = _read_asked(connection, learner, session_id, answer)
-    if asked.repeat_of is not None:
-        return _repeated(asked, learner, session_id, answer)
+    if asked.is_repeated:
+        return _repeated(connection, learner, session_id, answer)
     _check_asked(asked, learner, session_id, answer)
     at = _checked_time(answer.at, asked.now, since=asked.started_at)
     settings = _settings(asked.settings)
@@ -182,18 +183,22 @@ def record_attempt(session: Session, learner: UUID, session_id: UUID, answer: An
     before = _memory(asked)
     rating = _rating(answer, graded, right, settings)
     after = _scheduled(before, rating, at, settings)
-    item_id = None if asked.person is None else _write_item(connection, learner, asked, after or before, settings)
     row = _attempt_row(asked, answer, graded, right) | {
         "user_id": learner,
         "session_id": session_id,
-        "practice_item_id": item_id,
         "attempted_at": at,
         "practised_on": local_day(at, user.timezone),
     }
-    if after is not None and item_id is not None:
+    if asked.person is None:
+        written = connection.execute(_INSERT_ATTEMPT, row)
+    else:
         row |= _schedule_columns(before, after, rating)
-    if connection.execute(_INSERT_ATTEMPT, row).scalar() is None:
+        row |= _item_row(learner, asked, after or before, settings)
+        written = connection.execute(_INSERT_ATTEMPT_AND_ITEM, row)
+    made = written.one_or_none()
+    if made is None:
         raise _id_taken(row["id"])
+    item_id = made.practice_item_id
     derived.refresh_answer(
         connection, learner, item=item_id, session=session_id, scenario=asked.scenario_id, as_of=asked.now
     )
@@ -368,19 +373,44 @@ def _checked_time(at: datetime | None, now: datetime, *, since: datetime | None 
     return min(at, now) if since is None else max(min(at, now), since)
 
 
+# Named and in order, so that their result's shape is worked out once and not for every answer.
+_ASKED_COLUMNS = {
+    "now": "clock_timestamp()",
+    "session_id": "s.id",
+    "started_at": "s.started_at",
+    "completed_at": "s.completed_at",
+    "exercise_id": "e.id",
+    "slug": "e.slug",
+    "scenario_id": "e.scenario_id",
+    "status": "e.status",
+    "revision": "e.revision",
+    "verb_id": "e.verb_id",
+    "tense": "e.tense",
+    "person": "e.person",
+    "trigger_class": "e.trigger_class",
+    "trigger_phrase": "e.trigger_phrase",
+    "correct_answer": "e.correct_answer",
+    "accepted_answers": "e.accepted_answers",
+    "exercise_type": "e.exercise_type",
+    "conjugations": "v.conjugations",
+    "infinitive": "v.infinitive",
+    "item_id": "i.id",
+    "current_interval": "i.current_interval",
+    "ease_factor": "i.ease_factor",
+    "repetitions": "i.repetitions",
+    "lapses": "i.lapses",
+    "memory_stability": "i.memory_stability",
+    "memory_difficulty": "i.memory_difficulty",
+    "next_review_date": "i.next_review_date",
+    "last_reviewed": "i.last_reviewed",
+    "is_repeated": "EXISTS (SELECT FROM practice_attempts WHERE id = CAST(:attempt AS uuid))",
+    "scenario": "c.slug",
+    "scenario_status": "c.status",
+    "settings": "(SELECT jsonb_object_agg(key, value) FROM system_configuration WHERE key LIKE 'practice.%')",
+}
 _ASKED = text(
-    """
-    SELECT clock_timestamp() AS now, s.id AS session_id, s.started_at, s.completed_at,
-           e.id AS exercise_id, e.slug, e.scenario_id, e.status, e.revision, e.verb_id, e.tense, e.person,
-           e.trigger_class, e.trigger_phrase, e.correct_answer, e.accepted_answers, e.exercise_type, v.conjugations,
-           v.infinitive,
-           i.id AS item_id, i.current_interval, i.ease_factor, i.repetitions, i.lapses, i.memory_stability,
-           i.memory_difficulty, i.next_review_date, i.last_reviewed,
-           r.id AS repeat_of, r.user_id AS repeat_user, r.session_id AS repeat_session,
-           r.exercise_id AS repeat_exercise, r.user_answer AS repeat_answer, r.verdict, r.is_correct, r.error_kind,
-           r.produced_tense, r.produced_person, r.expected_answer, r.practice_item_id,
-           n.next_review_date AS repeat_next, c.slug AS scenario, c.status AS scenario_status,
-           (SELECT jsonb_object_agg(key, value) FROM system_configuration WHERE key LIKE 'practice.%') AS settings
+    f"""
+    SELECT {", ".join(f"{source} AS {name}" for name, source in _ASKED_COLUMNS.items())}
     FROM (SELECT CAST(:user AS uuid) AS user_id) u
     LEFT JOIN study_sessions s ON s.id = :session AND s.user_id = u.user_id
     LEFT JOIN exercises e ON e.id = :exercise
@@ -388,11 +418,9 @@ _ASKED = text(
     LEFT JOIN practice_items i
       ON i.user_id = u.user_id AND i.verb_id = e.verb_id AND i.tense = e.tense AND i.person = e.person
      AND i.category = coalesce(e.trigger_class::text, 'none')::practice_category
-    LEFT JOIN practice_attempts r ON r.id = CAST(:attempt AS uuid)
-    LEFT JOIN practice_items n ON n.id = r.practice_item_id
     LEFT JOIN scenarios c ON c.id = e.scenario_id
     """
-)
+).columns(*(column(name) for name in _ASKED_COLUMNS))
 
 _DUE = text(
     """
@@ -448,20 +476,48 @@ _SCHEDULE = (
 )
 
 
-def _upsert_item() -> ReturningInsert[UUID]:
-    statement = upsert(PracticeItem)
-    kept = {column: statement.excluded[column] for column in _SCHEDULE}
-    return statement.on_conflict_do_update(index_elements=_ITEM_KEY, set_=kept).returning(PracticeItem.id)
+_SCHEDULED = (
+    "rating",
+    "interval_before",
+    "interval_after",
+    "ease_before",
+    "ease_after",
+    "stability_before",
+    "stability_after",
+)
+# The item comes from the same statement, the transaction from the server.
+_FROM_ELSEWHERE = ("practice_item_id", "recorded_xid")
+_ATTEMPT = [one.name for one in PracticeAttempt.__table__.columns if one.name not in _FROM_ELSEWHERE]
+
+
+def _insert_attempt() -> Insert:
+    return upsert(PracticeAttempt).on_conflict_do_nothing(index_elements=["id"])
+
+
+def _insert_attempt_and_item() -> ReturningInsert[Any]:
+    """The attempt and its item, whose schedule begins or moves with it, in one round trip."""
+    item = upsert(PracticeItem).values({name: bindparam(f"item_{name}") for name in ("id", *_ITEM_KEY, *_SCHEDULE)})
+    kept = {name: item.excluded[name] for name in _SCHEDULE}
+    written = item.on_conflict_do_update(index_elements=_ITEM_KEY, set_=kept).returning(PracticeItem.id).cte("item")
+    attempt = _insert_attempt().values({name: bindparam(name) for name in _ATTEMPT})
+    attempt = attempt.values(practice_item_id=select(written.c.id).scalar_subquery())
+    return attempt.returning(PracticeAttempt.practice_item_id)
 
 
 # Built once: making a statement takes longer than sending it.
-_UPSERT_ITEM = _upsert_item()
-_INSERT_ATTEMPT = upsert(PracticeAttempt).on_conflict_do_nothing(index_elements=["id"]).returning(PracticeAttempt.id)
+_INSERT_ATTEMPT = _insert_attempt().returning(PracticeAttempt.practice_item_id)
+_INSERT_ATTEMPT_AND_ITEM = _insert_attempt_and_item()
 _INSERT_SESSION = upsert(StudySession).on_conflict_do_nothing(index_elements=["id"]).returning(StudySession.id)
 _LOCK_LEARNER = text(
     # Not FOR UPDATE: inserting an attempt asks for a key share of its learner.
     f"SELECT timezone, daily_goal_minutes, is_active, pg_advisory_xact_lock_shared({derived.RECORDING})"
     " FROM users WHERE id = :id FOR NO KEY UPDATE"
+)
+
+
+_FIRST = text(
+    "SELECT r.*, i.next_review_date FROM practice_attempts r LEFT JOIN practice_items i ON i.id = r.practice_item_id"
+    " WHERE r.id = :id"
 )
 
 
@@ -498,25 +554,25 @@ def _check_asked(asked: Row[Any], learner: UUID, session_id: UUID, answer: Answe
         )
 
 
-def _repeated(asked: Row[Any], learner: UUID, session_id: UUID, answer: Answer) -> Recorded:
+def _repeated(connection: Connection, learner: UUID, session_id: UUID, answer: Answer) -> Recorded:
     """The outcome that the first request with this id had."""
+    first = connection.execute(_FIRST, {"id": answer.id}).one()
     given = (learner, session_id, answer.exercise_id, unicodedata.normalize("NFC", answer.text))
-    kept = (asked.repeat_user, asked.repeat_session, asked.repeat_exercise, asked.repeat_answer)
-    if given != kept:
+    if given != (first.user_id, first.session_id, first.exercise_id, first.user_answer):
         raise _id_taken(answer.id)
     graded = Grade(
-        Verdict(asked.verdict),
-        asked.error_kind and ErrorKind(asked.error_kind),
-        asked.produced_tense and Tense(asked.produced_tense),
-        asked.produced_person and Person(asked.produced_person),
+        Verdict(first.verdict),
+        first.error_kind and ErrorKind(first.error_kind),
+        first.produced_tense and Tense(first.produced_tense),
+        first.produced_person and Person(first.produced_person),
     )
     return Recorded(
-        asked.repeat_of,
+        first.id,
         graded,
-        asked.is_correct,
-        asked.expected_answer,
-        asked.practice_item_id,
-        asked.repeat_next,
+        first.is_correct,
+        first.expected_answer,
+        first.practice_item_id,
+        first.next_review_date,
         repeated=True,
     )
 
@@ -606,10 +662,8 @@ def _scheduled(before: Memory, rating: Rating, at: datetime, settings: Mapping[s
     return chosen.review(before, rating, at)
 
 
-def _write_item(
-    connection: Connection, learner: UUID, asked: Row[Any], memory: Memory, settings: Mapping[str, Any]
-) -> UUID:
-    """Keep the item's schedule, which begins with its first answer; what is counted follows in `derived`."""
+def _item_row(learner: UUID, asked: Row[Any], memory: Memory, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The item's schedule, which begins with its first answer; what is counted follows in `derived`."""
     row = {
         "id": uuid7(),
         "user_id": learner,
@@ -628,11 +682,13 @@ def _write_item(
         "next_review_date": memory.due,
         "last_reviewed": memory.last_review,
     }
-    item: UUID = connection.execute(_UPSERT_ITEM, row).scalar_one()
-    return item
+    return {f"item_{name}": value for name, value in row.items()}
 
 
-def _schedule_columns(before: Memory, after: Memory, rating: Rating) -> dict[str, Any]:
+def _schedule_columns(before: Memory, after: Memory | None, rating: Rating) -> dict[str, Any]:
+    """How the answer moved its item; nothing of it when it came too late to."""
+    if after is None:
+        return dict.fromkeys(_SCHEDULED)
     return {
         "rating": int(rating),
         "interval_before": before.interval,

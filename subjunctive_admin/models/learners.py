@@ -297,7 +297,7 @@ class PracticeAttempt(Base):
             ondelete="SET NULL (practice_item_id)",
         ),
         Index("ix_practice_attempts_user_id_attempted_at", "user_id", "attempted_at"),
-        Index("ix_practice_attempts_exercise_id_attempted_at", "exercise_id", "attempted_at"),
+        Index("ix_practice_attempts_exercise_id_user_id", "exercise_id", "user_id"),
         Index("ix_practice_attempts_session_id_user_id", "session_id", "user_id"),
         Index("ix_practice_attempts_practice_item_id_user_id", "practice_item_id", "user_id"),
         Index("ix_practice_attempts_verb_id", "verb_id"),

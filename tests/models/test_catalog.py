@@ -125,7 +125,7 @@ def test_the_questions_of_the_suite_have_their_indexes(session: Session) -> None
     names = {i.name for i in _indexes(session)}
     assert names >= {
         "ix_practice_attempts_user_id_attempted_at",
-        "ix_practice_attempts_exercise_id_attempted_at",
+        "ix_practice_attempts_exercise_id_user_id",
         "ix_practice_attempts_attempted_at",
         "ix_practice_attempts_recorded_xid",
         "ix_practice_items_user_id_next_review_date",
