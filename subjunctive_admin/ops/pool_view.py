@@ -26,6 +26,7 @@ from subjunctive_admin.vocabulary import Status
 if TYPE_CHECKING:
     import pandas as pd
 
+_MANY_POINTS = 100
 _NOTES = """\
 A caller waits when every pooled connection is checked out, and longest for one that has to be opened first. \
 The pool keeps its size open, adds the overflow while it is busy and closes that again.
@@ -92,7 +93,7 @@ def _figures(report: PoolReport) -> KeyFigures:
             ("Wait, p95", f"{reading.wait_p95_ms:.1f} ms", waits),
             ("Timeouts", reading.timeouts, "callers without a connection"),
             ("Replaced", replaced, said_replaced(reading)),
-            ("Server", f"{budget.used} of {budget.available}", said_claim(report)),
+            ("Server", f"{budget.used} of {budget.available}", f"all pools {said_claim(report)}"),
         ]
     )
 
@@ -114,15 +115,15 @@ def course_chart(course: Course, reading: PoolReading) -> Chart:
             hovertemplate=f"%{{x:.2f}} s: %{{y}} {said}<extra></extra>",
         )
     limit = reading.size + reading.max_overflow
-    for value, said in ((reading.size, "size"), (limit, "size + overflow")):
-        reference_line(figure, value, said)
+    for value in (reading.size, limit):
+        reference_line(figure, value)
     label_series(figure)
     figure.update_yaxes(title="connections, callers", rangemode="tozero")
     figure.update_xaxes(title="seconds since the load began")
     return Chart(
         figure,
         title=_course_title(max(series["checked_out"], default=0), max(series["pending"], default=0), limit),
-        subtitle="Connections in use and, of these, beyond the pool's size; callers that wait for one.",
+        subtitle="Connections in use and, of these, overflow; callers that wait for one. Dotted: the size, and with overflow.",
         note=f"n = {len(course.points)} looks at the pool, one every {1000 * course.every:.0f} ms.",
         frame=_course_figures(series),
     )
@@ -213,7 +214,7 @@ def _chart(load: pd.DataFrame) -> Chart:
             x=shown["checkout"].tolist(),
             y=shown[column].tolist(),
             mode="markers",
-            marker={"color": PALETTE[colour], "symbol": symbol, "size": 7},
+            marker={"color": PALETTE[colour], "symbol": symbol, **_mark(len(shown))},
             hovertemplate=f"checkout %{{x}}: {name} %{{y:.2f}} ms<extra></extra>",
         )
         median = percentile(shown[column].tolist(), 0.5)
@@ -234,6 +235,11 @@ def _chart(load: pd.DataFrame) -> Chart:
         "The first checkouts open the connections.",
         frame=_load_figures(load),
     )
+
+
+def _mark(points: int) -> dict[str, Any]:
+    """Many marks are small and without the ring that would cover their neighbours."""
+    return {"size": 4, "line": {"width": 0}, "opacity": 0.7} if points > _MANY_POINTS else {"size": 7}
 
 
 def _load_figures(load: pd.DataFrame) -> Table:
