@@ -355,6 +355,24 @@ def pool(as_json: AsJson = False) -> None:
     raise typer.Exit(EXIT_CODE_OF_STATUS[result.status])
 
 
+@app.command()
+def optimize(
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this, only say what is worth doing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is worth doing to tables, indexes and leftovers (exit code 1), or do it (2 when some was not done)."""
+    from subjunctive_admin.ops.upkeep import look, maintain, upkeep_text  # noqa: PLC0415
+
+    narrator = Narrator()
+    with _set_up_database("optimize") as database:
+        result = look(database)
+        if apply:
+            result = maintain(database, result, narrator.bar)
+    narrator.progress("")
+    _print_json(result.as_dict()) if as_json else _print(upkeep_text(result, ascii_only=not can_encode(sys.stdout)))
+    raise typer.Exit(EXIT_CODE_OF_STATUS[result.status])
+
+
 def _read_password() -> str:
     import getpass  # noqa: PLC0415
 
