@@ -79,7 +79,7 @@ class Upkeep:
         if self.is_applied:
             return _said_done(self)
         worth = list(_said_worth(self))
-        return f"{' and '.join(worth)}." if worth else "Nothing is worth doing: tables, indexes and leftovers are fine."
+        return f"{', '.join(worth)}." if worth else "Nothing is worth doing: tables, indexes and leftovers are fine."
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -152,9 +152,8 @@ def cleaning_lines(found: Upkeep) -> Iterator[str]:
         yield f"{left.of_deactivated:,} more of deactivated accounts stay open"
 
 
-def change(before: int, after: int | None, *, as_bytes: bool = False) -> str:
-    """`12,000 → 0`; one figure where nothing changed."""
-    write: Callable[[int], str] = sized if as_bytes else "{:,}".format
+def change(before: int, after: int | None, write: Callable[[int], str] = "{:,}".format) -> str:
+    """`12,000 → 0`; one figure where nothing changed that can be seen."""
     if after is None:
         return f"{write(before)} → gone"
     return write(before) if write(before) == write(after) else f"{write(before)} → {write(after)}"
@@ -163,11 +162,11 @@ def change(before: int, after: int | None, *, as_bytes: bool = False) -> str:
 def _said_worth(found: Upkeep) -> Iterator[str]:
     tasks, left = len(found.plan.tasks), found.leftovers
     if tasks:
-        yield f"{tasks} {'thing is' if tasks == 1 else 'things are'} worth doing to tables and indexes"
+        yield f"{tasks} {'thing is' if tasks == 1 else 'things are'} worth doing"
     if left.sessions:
-        yield f"{len(left.sessions):,} {'session was' if len(left.sessions) == 1 else 'sessions were'} never closed"
+        yield f"{len(left.sessions):,} {'session' if len(left.sessions) == 1 else 'sessions'} never closed"
     if left.expired_samples:
-        yield f"{left.expired_samples:,} {'sample has' if left.expired_samples == 1 else 'samples have'} expired"
+        yield f"{left.expired_samples:,} {'sample' if left.expired_samples == 1 else 'samples'} expired"
 
 
 def _said_done(found: Upkeep) -> str:
@@ -175,7 +174,7 @@ def _said_done(found: Upkeep) -> str:
     said = f"{done} of {len(found.results)} tasks are done" if found.results else "Tables and indexes needed nothing"
     assert found.cleaned is not None
     if found.cleaned.closed:
-        said += f", {found.cleaned.closed:,} sessions were closed"
+        said += f", {found.cleaned.closed:,} sessions closed"
     if found.cleaned.samples:
         said += f", {found.cleaned.samples:,} samples deleted"
     return f"{said}."
@@ -189,7 +188,7 @@ def _task_lines(task: Task) -> Iterator[str]:
 
 def _result_lines(one: Result, ascii_only: bool) -> Iterator[str]:
     sign = symbol(STATUS_OF_OUTCOME[one.outcome], ascii_only=ascii_only)
-    figures = change(one.task.size, one.size, as_bytes=True)
+    figures = change(one.task.size, one.size, sized)
     if one.task.dead or one.dead:
         figures += f", {change(one.task.dead, one.dead)} dead"
     yield f"  {sign:<2} {one.task.action:<8}{one.task.target[:56]:<56}{one.seconds:>8.1f} s"[:_WIDTH]

@@ -17,7 +17,7 @@ from subjunctive_admin import cli, practice
 from subjunctive_admin.db import Database
 from subjunctive_admin.narration import Narrator
 from subjunctive_admin.ops.cleaning import Cleaned
-from subjunctive_admin.ops.maintenance import Action, Outcome, Result, Task
+from subjunctive_admin.ops.maintenance import Action, Outcome, Result, Task, sized
 from subjunctive_admin.ops.upkeep import change, look, maintain, upkeep_text
 from subjunctive_admin.vocabulary import Status
 from tests.builders import make_user
@@ -81,9 +81,7 @@ def test_a_dry_run_says_what_is_worth_doing_changes_nothing_and_is_a_finding(
 ) -> None:
     code, out, _ = command(neglected, "optimize")
     assert code == 1
-    assert out.startswith(
-        "WARNING   1 thing is worth doing to tables and indexes and 1 session was never closed and 1 sample has expired."
-    )
+    assert out.startswith("WARNING   1 thing is worth doing, 1 session never closed, 1 sample expired.")
     assert "  vacuum  bulk" in out
     assert "3,000 of 5,000 rows are dead (60%)" in out
     assert "Next: subjunctive-admin optimize --apply" in out
@@ -95,7 +93,7 @@ def test_apply_does_what_the_dry_run_said_with_the_figures_before_and_after(
 ) -> None:
     code, out, _ = command(neglected, "optimize", "--apply")
     assert code == 0
-    assert out.startswith("OK        1 of 1 tasks are done, 1 sessions were closed, 1 samples deleted.")
+    assert out.startswith("OK        1 of 1 tasks are done, 1 sessions closed, 1 samples deleted.")
     assert "3,000 → 0 dead" in out
     assert counts(neglected) == (0, 0, 0)
 
@@ -163,17 +161,19 @@ def test_only_what_was_done_is_done(
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "as_bytes", "said"),
+    ("before", "after", "write", "said"),
     [
-        (12_000, 0, False, "12,000 → 0"),
-        (5, 5, False, "5"),
-        (2_000_000, 1_000_000, True, "2 MB → 1 MB"),
-        (2_000_000, 2_000_100, True, "2 MB"),
-        (8192, None, True, "8.19 kB → gone"),
+        (12_000, 0, "{:,}".format, "12,000 → 0"),
+        (5, 5, "{:,}".format, "5"),
+        (2_000_000, 1_000_000, sized, "2 MB → 1 MB"),
+        (2_000_000, 2_000_100, sized, "2 MB"),
+        (8192, None, sized, "8.19 kB → gone"),
     ],
 )
-def test_a_change_is_said_before_and_after(before: int, after: int | None, as_bytes: bool, said: str) -> None:
-    assert change(before, after, as_bytes=as_bytes) == said
+def test_a_change_is_said_before_and_after(
+    before: int, after: int | None, write: Callable[[int], str], said: str
+) -> None:
+    assert change(before, after, write) == said
 
 
 def test_progress_is_a_bar_on_a_terminal_and_nothing_in_a_file(neglected: Database) -> None:
