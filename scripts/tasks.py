@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest"]
+# What is killed, timed or drawn has the machine to itself.
+ALONE = [*PYTEST, "-n0"]
 NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "notebooks").glob("*.ipynb"))
 ON_EVERY_MAJOR = [
     "tests/models",
@@ -36,9 +38,9 @@ MAJORS = ["16", *(["15"] if Path("/usr/lib/postgresql/15/bin/initdb").exists() e
 TASKS: dict[str, list[list[str]]] = {
     "test": [PYTEST],
     "matrix": [[*PYTEST, "-m", "matrix"], *([*PYTEST, "-q", "--postgres", major, *ON_EVERY_MAJOR] for major in MAJORS)],
-    "faults": [[*PYTEST, "-m", "faults"]],
-    "browser": [[*PYTEST, "-m", "browser"]],
-    "notebooks": [[*PYTEST, "-q", "-m", "", "--nbmake", "--nbmake-timeout=120", *NOTEBOOKS]],
+    "faults": [[*ALONE, "-m", "faults"]],
+    "browser": [[*ALONE, "-m", "browser"]],
+    "notebooks": [[*ALONE, "-q", "-m", "", "--nbmake", "--nbmake-timeout=120", *NOTEBOOKS]],
     "lint": [
         [PYTHON, "-m", "ruff", "check", "."],
         [PYTHON, "-m", "ruff", "format", "--check", "."],

@@ -6,14 +6,15 @@ A test compares the file with what this makes, so that nothing stays undocumente
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
 from subjunctive_admin import cli, reports
-from subjunctive_admin.content.checks import CHECKS
+from subjunctive_admin.content.checks import CHECKS, SOUND_EXERCISE, SOUND_VERB
 from subjunctive_admin.models import Base
 from subjunctive_admin.ops.health import registered
 from subjunctive_admin.settings import PREFIX, Settings
@@ -82,10 +83,34 @@ def _checks() -> Iterator[str]:
 
 
 def _content_checks() -> Iterator[str]:
-    yield from ("## Content checks", "", "| id | severity | finds in | what | a fix |", "|---|---|---|---|---|")
+    yield from ("## Content checks", "")
+    yield "Each is shown with what it passes and what it finds: fields of a verb or an exercise that is sound otherwise."
+    yield from ("", "| sound | fields |", "|---|---|")
+    yield from (f"| verb | {_example(SOUND_VERB)} |", f"| exercise | {_example(SOUND_EXERCISE)} |", "")
+    yield from ("| id | severity | finds in | what | passes | finds | a fix |", "|---|---|---|---|---|---|---|")
     for check in CHECKS.values():
         mends = "offered" if check.mend else "–"
-        yield f"| `{check.id}` | {check.severity} | {check.kind} | {check.title} | {mends} |"
+        passing = _example(check.passing) if check.passing else "as above"
+        row = (f"`{check.id}`", check.severity, check.kind, check.title, passing, _example(check.failing), mends)
+        yield f"| {' | '.join(row)} |"
+
+
+def _example(fields: Mapping[str, Any]) -> str:
+    """The fields of an example, one a line of its cell."""
+    return "<br>".join(f"`{name}: {written(value)}`" for name, value in fields.items() if value)
+
+
+def written(value: Any) -> str:
+    """A value as an editor would write it; letters whose accents stand apart are shown as such."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {written(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(written(one) for one in value)
+    text = str(value)
+    marks = {c for c in text if unicodedata.combining(c)}
+    for mark in marks:
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text if text.strip() and "  " not in text else repr(text)
 
 
 def _notebooks() -> Iterator[str]:

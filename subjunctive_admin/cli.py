@@ -157,15 +157,6 @@ def _set_up_database(purpose: str) -> Iterator[Database]:
         yield database
 
 
-def _actor() -> str:
-    import getpass  # noqa: PLC0415
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no passwd entry, as in some containers
-        return "unknown"
-
-
 @app.command()
 def demo(
     learners: Learners = 300,
@@ -483,9 +474,10 @@ def config_get(key: str, as_json: AsJson = False) -> None:
 def config_set(key: str, value: str) -> None:
     """Change one value within its type and limits."""
     from subjunctive_admin.configuration import set_entry  # noqa: PLC0415
+    from subjunctive_admin.content.store import account_name  # noqa: PLC0415
 
     with _set_up_database("config") as database, database.session(write=True) as session:
-        sentence = set_entry(session, key, value, actor=_actor())
+        sentence = set_entry(session, key, value, actor=account_name())
     _print(sentence)
 
 
@@ -595,6 +587,36 @@ def content_coverage(as_json: AsJson = False) -> None:
             _print(f"{count.what}: {count.found:g}, wanted {count.wanted:g}")
         _print(f"{len(found) - len(short):,} of {len(found):,} targets are met.")
     raise typer.Exit(1 if short else 0)
+
+
+@content.command("generate")
+def content_generate(
+    scenario: Annotated[str, typer.Option("--scenario", metavar="SLUG", help="The scenario that they are for.")],
+    verb: Annotated[str, typer.Option("--verb", metavar="VERB", help="Of these verbs; commas between several.")] = "",
+    trigger: Annotated[str, typer.Option("--trigger", metavar="CLASS", help="With triggers of these classes.")] = "",
+    tense: Annotated[str, typer.Option("--tense", metavar="TENSE", help="In these tenses.")] = "",
+    person: Annotated[str, typer.Option("--person", metavar="PERSON", help="In these persons.")] = "",
+    exercise_type: Annotated[str, typer.Option("--type", metavar="TYPE", help="Of these types.")] = "",
+    difficulty: Annotated[str, typer.Option("--difficulty", metavar="LEVEL", help="Of these difficulties.")] = "",
+    count: Annotated[int, typer.Option("--count", metavar="N", help="How many, 500 at the most.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another seed makes others.")] = 1,
+    apply: Annotated[bool, typer.Option("--apply", help="Write them as drafts; nothing is published.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make exercises from sentence frames and show them, or write them as drafts; exit code 1 when they are fewer."""
+    from subjunctive_admin.content import proposals  # noqa: PLC0415
+    from subjunctive_admin.content.proposals_view import proposal_lines  # noqa: PLC0415
+    from subjunctive_admin.content.store import account_name  # noqa: PLC0415
+
+    wanted = proposals.read_wanted(
+        verb=verb, trigger=trigger, tense=tense, person=person, exercise_type=exercise_type, difficulty=difficulty
+    )
+    with _set_up_database("content") as database, database.session(write=apply) as session:
+        found = proposals.propose(session, scenario, count, seed, wanted)
+        if apply:
+            found, _ = proposals.write_drafts(session, found, actor=account_name())
+    _print_json(found.as_dict()) if as_json else _print("\n".join(proposal_lines(found, applied=apply)))
+    raise typer.Exit(1 if found.fewer else 0)
 
 
 @app.command()

@@ -92,6 +92,17 @@ class Person(StrEnum):
     ELLOS = "ellos"
 
 
+PERSON_NAMES: dict[Person, str] = {
+    Person.YO: "yo",
+    Person.TU: "tú",
+    Person.EL: "él, ella, usted",
+    Person.NOSOTROS: "nosotros",
+    Person.VOSOTROS: "vosotros",
+    Person.ELLOS: "ellos, ellas, ustedes",
+}
+"""The pronouns of each person, as they are written; the first is the one that prompts use."""
+
+
 class ExerciseType(StrEnum):
     """What the learner is asked to do."""
 

@@ -681,11 +681,3 @@ def test_refreshing_the_summary_of_nobody_is_said_and_changes_nothing(run: Run, 
     ran = run("summaries", "refresh", "--learner", "nobody", on=seeded)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("There is no user 'nobody'.")
-
-
-def test_without_a_passwd_entry_the_actor_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody() -> str:
-        raise KeyError("getpwuid(): uid not found: 4711")
-
-    monkeypatch.setattr("getpass.getuser", nobody)
-    assert cli._actor() == "unknown"

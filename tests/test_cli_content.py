@@ -11,7 +11,7 @@ from sqlalchemy import insert, text
 
 from subjunctive_admin import seeding
 from subjunctive_admin.content.live import check_live
-from subjunctive_admin.content.store import load
+from subjunctive_admin.content.store import drafts_of, load, undo_last
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import UsageError
 from subjunctive_admin.models import Dismissal
@@ -143,3 +143,72 @@ def test_an_unknown_check_is_wrong_usage_with_those_there_are(library: Database)
     with library.session() as session, pytest.raises(UsageError, match="There is no check no-such") as refused:
         check_live(session, ["no-such"])
     assert "form-stale" in str(refused.value.next_step)
+
+
+GENERATE = ("content", "generate", "--scenario", "cena-familiar")
+
+
+def test_generated_exercises_are_shown_and_nothing_is_written(run: Run, own: Database) -> None:
+    ran = run(*GENERATE, "--verb", "leer", "--trigger", "time", "--person", "tu", "--count", "2", on=own)
+    assert ran.code == 0
+    assert "Me sentiré mejor cuando tú" in ran.out
+    assert ran.out.splitlines()[-2:] == [
+        "2 exercises for cena-familiar.",
+        "Nothing was written, this was a dry run. Next: the same with --apply",
+    ]
+    assert written_drafts(own) == 0
+
+
+def test_generated_exercises_become_drafts_once(run: Run, own: Database) -> None:
+    first = json.loads(run(*GENERATE, "--count", "3", "--apply", "--json", on=own).out)
+    assert (first["written"], first["fewer"], len(first["exercises"]), written_drafts(own)) == (3, 0, 3, 3)
+    again = run(*GENERATE, "--count", "3", "--apply", on=own)
+    assert (again.code, again.out.splitlines()[-1]) == (0, "Nothing was written: 3 exercises have a draft already.")
+    assert written_drafts(own) == 3
+    with own.session(write=True) as session:
+        undo_last(session, actor="ana")
+    assert written_drafts(own) == 0
+
+
+def test_json_says_which_error_each_distractor_stands_for(run: Run, library: Database) -> None:
+    ran = run(*GENERATE, "--type", "multiple_choice", "--difficulty", "beginner", "--count", "4", "--json", on=library)
+    for made in json.loads(ran.out)["exercises"]:
+        assert list(made["distractor_kinds"]) == made["distractors"]
+        assert set(made["distractor_kinds"].values()) <= {"mood", "person", "tense"}
+        assert (made["exercise_type"], made["difficulty_level"]) == ("multiple_choice", "beginner")
+
+
+def test_fewer_than_wanted_is_a_finding(run: Run, library: Database) -> None:
+    ran = run(*GENERATE, "--verb", "leer", "--trigger", "time", "--person", "tu", "--tense", "present_subjunctive",
+              "--type", "fill_blank", "--count", "9", on=library)  # fmt: skip
+    assert (ran.code, ran.out.splitlines()[-2]) == (1, "1 exercise for cena-familiar, 8 fewer than the 9 wanted.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--verb", "mesa"), 64, "is no Spanish infinitive"),
+        (("--verb", "cantar"), 64, "There is no live verb 'cantar'"),
+        (("--verb", "gustar"), 64, "No frame makes a sentence"),
+        (("--trigger", "wishes"), 64, "'wishes' is no trigger class"),
+        (("--tense", "past"), 64, "'past' is no tense"),
+        (("--person", "we"), 64, "'we' is no person"),
+        (("--type", "quiz"), 64, "'quiz' is no type of exercise"),
+        (("--difficulty", "hard"), 64, "'hard' is no difficulty"),
+        (("--count", "0"), 64, "0 exercises cannot be made at once"),
+        (("--count", "many"), 64, "valid integer"),
+        (("--scenario", "nowhere"), 2, "There is no live scenario 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_generated_is_said(
+    run: Run, library: Database, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = run(*GENERATE, *arguments, "--apply", on=library)
+    assert (ran.code, ran.out) == (code, "")
+    assert said in ran.err
+    assert written_drafts(library) == 0
+
+
+def written_drafts(database: Database) -> int:
+    with database.session() as session:
+        return len(drafts_of(session, ItemKind.EXERCISE))

@@ -9,6 +9,7 @@ import pytest
 
 from scripts import write_reference
 from subjunctive_admin import reports
+from subjunctive_admin.content.checks import CHECKS, Check
 from subjunctive_admin.ops.health import check_ids
 from subjunctive_admin.settings import PREFIX, Settings
 
@@ -31,6 +32,18 @@ def test_every_setting_is_in_the_reference(name: str) -> None:
 @pytest.mark.parametrize("check", check_ids())
 def test_every_health_check_is_in_the_reference(check: str) -> None:
     assert f"`{check}`" in text_of("docs/reference.md")
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=lambda check: check.id)
+def test_every_content_check_is_in_the_reference_with_its_examples(check: Check) -> None:
+    (row,) = [line for line in text_of("docs/reference.md").splitlines() if line.startswith(f"| `{check.id}` |")]
+    _, _, severity, kind, title, passing, failing, mends, _ = row.split("|")
+    assert [severity.strip(), kind.strip(), title.strip()] == [check.severity, check.kind, check.title]
+    assert mends.strip() == ("offered" if check.mend else "–")
+    for shown, example in ((passing, check.passing), (failing, check.failing)):
+        assert [name for name in example if f"`{name}: " not in shown] == []
+    # The first thing that a field holds can be read in the row: a prompt, a form, the word that is wrong.
+    assert write_reference.written(next(iter(check.failing.values()))) in failing
 
 
 def test_the_readme_shows_a_whole_demo_run() -> None:

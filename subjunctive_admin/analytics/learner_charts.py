@@ -38,19 +38,11 @@ from subjunctive_admin.look import (
     soft,
 )
 from subjunctive_admin.look.markup import NARROW, day, number, per_cent
-from subjunctive_admin.vocabulary import LEARNT_TENSES, Person, Tense
+from subjunctive_admin.vocabulary import LEARNT_TENSES, PERSON_NAMES, Person, Tense
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-PERSONS: dict[Person, str] = {
-    Person.YO: "yo",
-    Person.TU: "tú",
-    Person.EL: "él, ella, usted",
-    Person.NOSOTROS: "nosotros",
-    Person.VOSOTROS: "vosotros",
-    Person.ELLOS: "ellos, ustedes",
-}
 _SYMBOL_SIGNS = {"circle": "●", "diamond": "◆", "square": "■", "triangle-up": "▲", "cross": "✚"}
 _STREAK_BINS = ((0, 0), (1, 1), (2, 2), (3, 6), (7, 13), (14, 29), (30, None))
 _HALF_SCALE = 0.15
@@ -179,7 +171,7 @@ def accuracy_chart(accuracy: FormAccuracy, thresholds: Thresholds, window: Windo
     middle = accuracy.total.share or 0.0
     figure = heat_map(
         [[shown[tense, person] for person in Person] for tense in tenses],
-        x=list(PERSONS.values()),
+        x=list(PERSON_NAMES.values()),
         y=[tense_name(tense) for tense in tenses],
         labels=[[_cell(shown[t, p], tallies[t, p], thresholds) for p in Person] for t in tenses],
         # A scale as narrow as the differences would paint two points like twenty.
@@ -225,7 +217,7 @@ def _weakest_form(
     if not tallies[weakest].lies_below(total.share, comparisons=len(firm)):
         return f"No form stands out below the {per_cent(total.share)} right over all"
     tense, person = weakest
-    name = PERSONS[person]
+    name = PERSON_NAMES[person]
     return (
         f"*{name[0].upper()}{name[1:]}* in the {tense_name(tense)} is the weakest form: "
         f"{per_cent(means[weakest] or 0.0)} right, {per_cent(total.share)} over all"
@@ -252,7 +244,7 @@ def _accuracy_table(
         tally, mean = tallies[tense, person], means[tense, person]
         enough = tally.n >= thresholds.minimum
         rates = [100 * (tally.share or 0), limits(tally, 1), 100 * (mean or 0)] if enough else [None, None, None]
-        rows.append([tense_name(tense), PERSONS[person], tally.n, tally.learners, *rates])
+        rows.append([tense_name(tense), PERSON_NAMES[person], tally.n, tally.learners, *rates])
     return Table(columns, rows, "“–” where there are too few answers.")
 
 

@@ -5,7 +5,7 @@ def double_space(exercise: Exercise, library: Library) -> Iterator[str]:
     "Two spaces in a row."
 
 A check yields a sentence for each fault. Its docstring is its documentation and its two examples are its test:
-changes to a sound verb or exercise that it passes and that it finds. Pure: the standard library, the vocabulary
+changes to `SOUND_VERB` or `SOUND_EXERCISE` that it passes and that it finds. Pure: the standard library, the vocabulary
 and the morphology; a verb or exercise is anything with the attributes below.
 """
 
@@ -36,6 +36,26 @@ TYPED = frozenset({ExerciseType.FILL_BLANK, ExerciseType.CONJUGATION, ExerciseTy
 OF_A_FORM = TYPED | {ExerciseType.MULTIPLE_CHOICE}
 NEAR = 0.8
 """The share of common three-word runs from which two prompts are nearly the same (Jaccard's index)."""
+
+
+SOUND_VERB: Mapping[str, Any] = {"infinitive": "hablar", "english_translation": "to speak"}
+"""The verb that an example changes; its forms are those by rule."""
+SOUND_EXERCISE: Mapping[str, Any] = {
+    "slug": "sound",
+    "scenario": "dinner",
+    "verb": "hablar",
+    "exercise_type": ExerciseType.FILL_BLANK,
+    "tense": Tense.PRESENT_SUBJUNCTIVE,
+    "person": Person.EL,
+    "trigger_class": TriggerClass.WISH,
+    "trigger_phrase": "Quiero que",
+    "prompt": "Quiero que él ___ (hablar) más despacio con todos los amigos que vienen a cenar a casa esta noche de junio.",
+    "accepted_answers": ["hable"],
+    "distractors": [],
+    "explanation": "Querer que takes the subjunctive.",
+    "tags": [],
+}
+"""The exercise that an example changes."""
 
 
 class Severity(StrEnum):
@@ -236,13 +256,19 @@ def run_checks(library: Library, only: Iterable[str] | None = None) -> list[Find
     chosen = list(CHECKS.values()) if only is None else [CHECKS[name] for name in only]
     items: list[tuple[ItemKind, str, Any]] = [(ItemKind.VERB, key, verb) for key, verb in library.verbs.items()]
     items += [(ItemKind.EXERCISE, exercise.slug, exercise) for exercise in library.exercises]
-    return [
-        Finding(one.id, one.severity, kind, key, message, one.mend(item, library) if one.mend else None)
-        for kind, key, item in items
-        for one in chosen
-        if one.kind is kind
-        for message in one.look(item, library)
-    ]
+    return [found for kind, key, item in items for found in _findings(chosen, kind, key, item, library)]
+
+
+def check_exercise(exercise: Exercise, library: Library) -> list[Finding]:
+    """Every fault of one exercise of a library, in the order of the checks."""
+    return list(_findings(CHECKS.values(), ItemKind.EXERCISE, exercise.slug, exercise, library))
+
+
+def _findings(chosen: Iterable[Check], kind: ItemKind, key: str, item: Any, library: Library) -> Iterator[Finding]:
+    for one in chosen:
+        if one.kind is kind:
+            for message in one.look(item, library):
+                yield Finding(one.id, one.severity, kind, key, message, one.mend(item, library) if one.mend else None)
 
 
 # Verbs

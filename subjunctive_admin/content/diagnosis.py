@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from subjunctive_admin.content.conjugation import NotAVerb, Paradigm, Rule, conjugate
-from subjunctive_admin.vocabulary import ErrorKind, Person, Tense, Verdict
+from subjunctive_admin.vocabulary import PERSON_NAMES, ErrorKind, Person, Tense, Verdict
 
 _DROPPED_MARKS = dict.fromkeys(map(ord, "\u0300\u0301\u0302\u0308"))
 
@@ -144,16 +144,19 @@ def _between(mine: Sequence[str], theirs: Sequence[str]) -> tuple[Sequence[str],
 
 
 def normalised(text: str) -> str:
-    """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around it."""
+    """The text as it is compared: composed (NFC), lower case, single spaces, no punctuation around its words."""
     visible = "".join(c for c in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(c) != "Cf")
-    words = " ".join(visible.split())
-    first = next((n for n, c in enumerate(words) if not _is_edge(c)), len(words))
-    last = next((n for n in range(len(words), first, -1) if not _is_edge(words[n - 1])), first)
-    return words[first:last]
+    return " ".join(filter(None, map(_bare, visible.split())))
+
+
+def _bare(word: str) -> str:
+    first = next((n for n, c in enumerate(word) if not _is_edge(c)), len(word))
+    last = next((n for n in range(len(word), first, -1) if not _is_edge(word[n - 1])), first)
+    return word[first:last]
 
 
 def _is_edge(character: str) -> bool:
-    """Punctuation, symbols of quotation and spaces, which say nothing around an answer."""
+    """Punctuation, symbols of quotation and spaces, which say nothing around a word."""
     return unicodedata.category(character)[0] in "PZ" or character in "`´^"
 
 
@@ -311,8 +314,8 @@ def _misplaced(look: _Look, cell: Cell, but: str = "") -> Reading:
         kind = ErrorKind.PERSON
     wanted = {
         ErrorKind.PERSON: (
-            f"the subject asks for {_PERSONS[look.asked[1]]}",
-            f"el sujeto pide {_PERSONS[look.asked[1]]}",
+            f"the subject asks for {PERSON_NAMES[look.asked[1]]}",
+            f"el sujeto pide {PERSON_NAMES[look.asked[1]]}",
         ),
         ErrorKind.TENSE: (f"here it is the {_en(look.asked[0])}", f"aquí va el {_es(look.asked[0])}"),
         ErrorKind.MOOD: (
@@ -416,8 +419,8 @@ def _voseo(look: _Look) -> Iterator[Reading]:
             ErrorKind.VOSEO,
             (look.asked[0], Person.TU),
             "form of vos",
-            f"“{look.given}” goes with vos, as in Argentina; the form for {_PERSONS[look.asked[1]]} is",
-            f"«{look.given}» va con vos; la forma de {_PERSONS[look.asked[1]]} es",
+            f"“{look.given}” goes with vos, as in Argentina; the form for {PERSON_NAMES[look.asked[1]]} is",
+            f"«{look.given}» va con vos; la forma de {PERSON_NAMES[look.asked[1]]} es",
         )
 
 
@@ -716,10 +719,6 @@ def _regular(infinitive: str) -> Paradigm:
 
 # Names
 
-_PERSONS = {
-    Person.YO: "yo", Person.TU: "tú", Person.EL: "él, ella, usted", Person.NOSOTROS: "nosotros",
-    Person.VOSOTROS: "vosotros", Person.ELLOS: "ellos, ellas, ustedes",
-}  # fmt: skip
 _MOODS = {"subjunctive": "subjuntivo", "indicative": "indicativo", "imperative": "imperativo"}
 SPANISH_NAMES = {
     Tense.PRESENT_SUBJUNCTIVE: "presente de subjuntivo",
@@ -753,8 +752,8 @@ def _es(tense: Tense) -> str:
 
 
 def _name(cell: Cell) -> str:
-    return f"{_en(cell[0])}, {_PERSONS[cell[1]]}"
+    return f"{_en(cell[0])}, {PERSON_NAMES[cell[1]]}"
 
 
 def _nombre(cell: Cell) -> str:
-    return f"el {_es(cell[0])}, {_PERSONS[cell[1]]}"
+    return f"el {_es(cell[0])}, {PERSON_NAMES[cell[1]]}"

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from subjunctive_admin.content.checks import CHECKS, Finding, Library, run_checks
 from subjunctive_admin.content.store import load_all
+from subjunctive_admin.db import Database
 from subjunctive_admin.errors import UsageError
-from subjunctive_admin.models import Dismissal
+from subjunctive_admin.models import Dismissal, SpanishVerb
 from subjunctive_admin.structures import Content, ExerciseContent, ScenarioContent, VerbContent
 from subjunctive_admin.vocabulary import ContentStatus, ItemKind
 
@@ -23,6 +24,13 @@ def live_library(session: Session) -> Library:
     return Library(
         {verb.infinitive: verb for verb in verbs}, tuple(exercises), frozenset(scenario.slug for scenario in scenarios)
     )
+
+
+def live_infinitives(database: Database) -> list[str]:
+    """The published verbs, the most frequent first."""
+    query = select(SpanishVerb.infinitive).where(SpanishVerb.status == ContentStatus.PUBLISHED)
+    with database.session() as session:
+        return list(session.scalars(query.order_by(SpanishVerb.frequency_rank, SpanishVerb.infinitive)))
 
 
 def _published(session: Session, kind: ItemKind) -> list[Content]:

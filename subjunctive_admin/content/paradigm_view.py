@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from subjunctive_admin.content.conjugation import NotAVerb, Paradigm, Rule, conjugate
 from subjunctive_admin.content.diagnosis import Reading, diagnose, verdict_of
 from subjunctive_admin.errors import UsageError
 from subjunctive_admin.look import Cell, Column, Header, KeyFigures, Note, Section, Table
-from subjunctive_admin.vocabulary import LEARNT_TENSES, SUBJUNCTIVE_TENSES, Person, Tense
+from subjunctive_admin.vocabulary import LEARNT_TENSES, PERSON_NAMES, SUBJUNCTIVE_TENSES, Person, Tense
 
-_PERSONS = {
-    Person.YO: "yo", Person.TU: "tú", Person.EL: "él, ella, usted", Person.NOSOTROS: "nosotros",
-    Person.VOSOTROS: "vosotros", Person.ELLOS: "ellos, ustedes",
-}  # fmt: skip
 _SIMPLE_INDICATIVE = (
     Tense.PRESENT_INDICATIVE, Tense.PRETERITE_INDICATIVE, Tense.IMPERFECT_INDICATIVE, Tense.FUTURE_INDICATIVE,
     Tense.CONDITIONAL_INDICATIVE,
 )  # fmt: skip
 _IMPERATIVES = (Tense.IMPERATIVE_AFFIRMATIVE, Tense.IMPERATIVE_NEGATIVE)
 _NOTES = """\
-A form in **bold** is not what the regular endings would give. Every form that stands in a cell is accepted, the \
+A form in **bold** is not what the regular endings would give; the letters that differ are coloured. Every form that stands in a cell is accepted, the \
 first is the one to teach; -ra and -se are equal in the imperfect.
 
 The rule behind a form names the table that the verb stands in. What stands in no table is regular: an ending alone \
@@ -73,15 +70,19 @@ def headline(paradigm: Paradigm) -> str:
     return f"{paradigm.infinitive} is {article} {kind} verb"
 
 
+def answer_headline(readings: Sequence[Reading], answer: str) -> str:
+    """The verdict in words."""
+    return f"“{answer}” is {verdict_of(readings).value.replace('_', ' ')}"
+
+
 def answer_view(readings: Sequence[Reading], answer: str) -> list[Any]:
     """The readings of one answer as a section with a table."""
-    verdict = verdict_of(readings).value.replace("_", " ")
     rows = [
         [one.error_kind.value if one.error_kind else "right", one.rule, Cell(one.en, note=one.es)] for one in readings
     ]
     columns: list[Column | str] = ["Error", "Rule", "What the learner is told"]
     return [
-        Section(f"“{answer}” is {verdict}", "Every way to read the answer, the likeliest first."),
+        Section(answer_headline(readings, answer), "Every way to read the answer, the likeliest first."),
         Table(columns, rows),
     ]
 
@@ -102,7 +103,7 @@ def _figures(paradigm: Paradigm, regular: Paradigm) -> KeyFigures:
 
 def _forms(paradigm: Paradigm, regular: Paradigm, tenses: Sequence[Tense]) -> Table:
     columns: list[Column | str] = ["", *(Column(_title(tense), lang="es") for tense in tenses)]
-    rows = [[_PERSONS[person], *(_cell(paradigm, regular, tense, person) for tense in tenses)] for person in Person]
+    rows = [[PERSON_NAMES[person], *(_cell(paradigm, regular, tense, person) for tense in tenses)] for person in Person]
     return Table(columns, rows)
 
 
@@ -110,8 +111,23 @@ def _cell(paradigm: Paradigm, regular: Paradigm, tense: Tense, person: Person) -
     forms = paradigm.accepted(tense, person)
     if not forms:
         return None
-    notes = paradigm[tense, person].notes
-    return Cell(" / ".join(forms), note="; ".join(notes), strong=forms[0] not in regular.accepted(tense, person))
+    notes = "; ".join(paradigm[tense, person].notes)
+    shown, usual = " / ".join(forms), regular.accepted(tense, person)
+    if forms[0] in usual:
+        return Cell(shown, note=notes)
+    return Cell(shown, note=notes, strong=True, marked=_differing(forms[0], usual[0]) if usual else None)
+
+
+def _differing(form: str, regular: str) -> tuple[int, int] | None:
+    """From which letter to which a form is not the regular one; None where only letters are missing from it."""
+    start = _shared(form, regular)
+    end = len(form) - _shared(form[start:][::-1], regular[start:][::-1])
+    return (start, end) if start < end else None
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _rules(paradigm: Paradigm) -> Table:
@@ -120,7 +136,7 @@ def _rules(paradigm: Paradigm) -> Table:
         persons: dict[str, list[str]] = {}
         for person in Person:
             if paradigm.accepted(tense, person):
-                persons.setdefault(paradigm[tense, person].rule, []).append(_PERSONS[person].partition(",")[0])
+                persons.setdefault(paradigm[tense, person].rule, []).append(PERSON_NAMES[person].partition(",")[0])
         for rule, these in persons.items():
             whom = "all persons" if len(these) == len(Person) else ", ".join(these)
             rows.append([tense.replace("_", " "), whom, rule])

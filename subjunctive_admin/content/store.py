@@ -6,6 +6,7 @@ each item and the operation that explains them, so that undo needs no code of it
 
 from __future__ import annotations
 
+import getpass
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from subjunctive_admin.errors import Conflict, InvalidContent, NotFound, UsageEr
 from subjunctive_admin.models import (
     Achievement,
     Base,
+    Draft,
     Exercise,
     Operation,
     Revision,
@@ -36,7 +38,14 @@ from subjunctive_admin.structures import (
     ExerciseContent,
     VerbContent,
 )
-from subjunctive_admin.vocabulary import ContentStatus, DifficultyLevel, ItemKind, OperationKind, VerbType
+from subjunctive_admin.vocabulary import (
+    ContentStatus,
+    DifficultyLevel,
+    DraftState,
+    ItemKind,
+    OperationKind,
+    VerbType,
+)
 
 C = TypeVar("C", bound=Content)
 
@@ -101,6 +110,14 @@ class Done:
     kind: OperationKind
     items: tuple[str, ...]
     sentence: str
+
+
+def account_name() -> str:
+    """Whose operation it is where nobody says: the account of this process."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no passwd entry, as in some containers
+        return "unknown"
 
 
 def find_verbs(query: str = "", *, status: ContentStatus | None = None, limit: int = 50) -> Select[Any]:
@@ -287,7 +304,9 @@ def undo_last(session: Session, *, actor: str) -> Done:
     editing = Editing(session, OperationKind.UNDO, actor=actor, undoes=operation.id)
     for revision in operation.revisions:
         _take_back(session, editing, revision)
-    items = ", ".join(revision.item_key for revision in operation.revisions)
+    drafts = _discard_drafts(session, operation)
+    items = ", ".join([*(revision.item_key for revision in operation.revisions), *([drafts] if drafts else [])])
+    items = items or "drafts that are gone already"
     return editing.done(f"The last change ({operation.kind} of {items} by {operation.actor}) was taken back.")
 
 
@@ -303,6 +322,26 @@ def _take_back(session: Session, editing: Editing, revision: Revision) -> None:
         editing.withdraw(kind, key)
     else:
         editing.publish(validated(kind, before.payload))
+
+
+def drafts_of(session: Session, kind: ItemKind) -> dict[str, Draft]:
+    """Every draft of a kind by its key (one statement)."""
+    return {row.item_key: row for row in session.scalars(select(Draft).where(Draft.item_kind == kind))}
+
+
+def _discard_drafts(session: Session, operation: Operation) -> str:
+    """Delete the drafts that an operation wrote, and say how many; raises `Conflict` when one was worked on since."""
+    # now() is the same all through a transaction: a draft is of the operation that its author began at that moment.
+    written = (Draft.author == operation.actor) & (Draft.created_at == operation.performed_at)
+    drafts = session.scalars(select(Draft).where(written).order_by(Draft.item_key).with_for_update()).all()
+    for draft in drafts:
+        if draft.updated_at != draft.created_at or draft.state is not DraftState.DRAFT:
+            raise Conflict(
+                f"The draft {draft.item_key} was worked on since; nothing was taken back.",
+                next_step="discard by hand the drafts that you do not want",
+            )
+    session.execute(delete(Draft).where(written))
+    return f"{len(drafts)} {'draft' if len(drafts) == 1 else 'drafts'}" if drafts else ""
 
 
 def validated(kind: ItemKind, payload: Mapping[str, Any]) -> Content:
@@ -371,6 +410,18 @@ class Editing:
             row.revision, row.published_at = number, func.now()
         if kind is ItemKind.CONFIGURATION:
             row.updated_by = self._operation.actor
+
+    def draft_all(self, contents: Sequence[Content]) -> None:
+        """Write new items as drafts, which are not live; PostgreSQL refuses a key that has a draft already.
+
+        Raises `NotFound` when one refers to a scenario or a verb that there is not.
+        """
+        for content in contents:
+            self._columns(content)
+            author, payload = self._operation.actor, content.payload()
+            self._session.add(Draft(item_kind=content.kind, item_key=content.key, payload=payload, author=author))
+            self._items.append(content.key)
+        self._session.flush()
 
     def withdraw(self, kind: ItemKind, key: str) -> None:
         """Take the live row away; PostgreSQL refuses when learners or other content refer to it."""

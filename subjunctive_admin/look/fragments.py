@@ -221,11 +221,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value with a second line, or a stronger weight."""
+    """A value with a second line, a stronger weight, or some letters of its text marked (from, to)."""
 
     value: object
     note: str = ""
     strong: bool = False
+    marked: tuple[int, int] | None = None
+
+
+def _marked(text: str, letters: tuple[int, int]) -> str:
+    start, end = letters
+    return f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}"
 
 
 @dataclass(frozen=True)
@@ -306,11 +312,11 @@ class Table(Fragment):
         return f"<tr>{''.join(self._cell(column, cell) for column, cell in zip(columns, row, strict=True))}</tr>"
 
     def _cell(self, column: Column, cell: object) -> str:
-        value, note, strong = (cell.value, cell.note, cell.strong) if isinstance(cell, Cell) else (cell, "", False)
+        given = cell if isinstance(cell, Cell) else Cell(cell)
         lang = f' lang="{escape(column.lang)}"' if column.lang else ""
-        shown = self._shown(column, value)
-        shown = f"<strong>{shown}</strong>" if strong else shown
-        return f'<td class="{column.kinds}"{lang}>{shown}{_optional("span", "sj-sub", note)}</td>'
+        shown = _marked(str(given.value), given.marked) if given.marked else self._shown(column, given.value)
+        shown = f"<strong>{shown}</strong>" if given.strong else shown
+        return f'<td class="{column.kinds}"{lang}>{shown}{_optional("span", "sj-sub", given.note)}</td>'
 
     def _shown(self, column: Column, value: object) -> str:
         if isinstance(value, Status):

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from subjunctive_admin.content.store import HistoryLine, differences
 from subjunctive_admin.structures import VerbContent
 from subjunctive_admin.vocabulary import (
+    PERSON_NAMES,
     SUBJUNCTIVE_TENSES,
     ConjugationClass,
     ContentStatus,
@@ -29,14 +30,6 @@ from subjunctive_admin.vocabulary import (
 
 Cell = tuple[Tense, Person]
 
-PERSONS: dict[Person, str] = {
-    Person.YO: "yo",
-    Person.TU: "tú",
-    Person.EL: "él, ella, usted",
-    Person.NOSOTROS: "nosotros, -as",
-    Person.VOSOTROS: "vosotros, -as",
-    Person.ELLOS: "ellos, ellas, ustedes",
-}
 LABELS: dict[str, str] = {
     "infinitive": "Infinitive",
     "english_translation": "Translation",
@@ -131,7 +124,7 @@ def mood_and_tense(tense: str) -> tuple[str, str]:
 
 def cell_label(tense: str, person: str) -> str:
     """`Present subjunctive, tú`."""
-    return f"{tense_label(tense)}, {PERSONS[Person(person)]}"
+    return f"{tense_label(tense)}, {PERSON_NAMES[Person(person)]}"
 
 
 def shown_tenses(content: VerbContent | None) -> tuple[Tense, ...]:
@@ -280,7 +273,7 @@ def _missing_forms(payload: Mapping[str, Any]) -> list[Fault]:
     for tense in SUBJUNCTIVE_TENSES:
         missing = [person for person in Person if not payload["conjugations"].get(tense, {}).get(person)]
         if missing:
-            whom = "anybody" if len(missing) == len(Person) else "; ".join(PERSONS[person] for person in missing)
+            whom = "anybody" if len(missing) == len(Person) else "; ".join(PERSON_NAMES[person] for person in missing)
             sentence = f"{tense_label(tense)}: there is no form for {whom}."
             found += [Fault(f"conjugations.{tense}.{person}", sentence) for person in missing]
     return found
@@ -325,7 +318,7 @@ def value_text(value: Any) -> str:
         case {"es": es, "en": en}:
             return f"{es} {_SENTENCE_BREAK} {en}"
         case dict():
-            return "; ".join(f"{PERSONS.get(key, key)} {value_text(inner)}" for key, inner in value.items())
+            return "; ".join(f"{PERSON_NAMES.get(key, key)} {value_text(inner)}" for key, inner in value.items())
         case list():
             separator = "; " if any(isinstance(inner, dict) for inner in value) else ", "
             return separator.join(value_text(inner) for inner in value)

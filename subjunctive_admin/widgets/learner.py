@@ -1,12 +1,7 @@
-"""The choice of a learner in a notebook: type letters, pick one, and the charts below change in place.
-
-The charts are outputs of the notebook, not part of a widget: a report keeps them, and without a browser
-the same cell shows the same learner.
-"""
+"""The choice of a learner in a notebook: type letters, pick one, and the charts below change in place."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import ipywidgets as W  # noqa: N812 - as its documentation does
@@ -20,17 +15,15 @@ from subjunctive_admin.analytics.learners import (
     read_learner,
 )
 from subjunctive_admin.db import Database
-from subjunctive_admin.errors import NotFound, SubjunctiveError
+from subjunctive_admin.errors import NotFound
 from subjunctive_admin.look import Chart
-from subjunctive_admin.look.markup import mark, number
+from subjunctive_admin.look.markup import number
 from subjunctive_admin.vocabulary import Status
+from subjunctive_admin.widgets.places import ControlBox, Output, Places, Said, output_of
 
-_LOG = logging.getLogger(__name__)
 _OUTPUTS_OF_A_CHART = 3
 _FRAGMENTS = 4
 _NOTHING: tuple[dict[str, Any], dict[str, Any]] = ({"text/html": '<div class="sj"></div>', "text/plain": ""}, {})
-
-Output = tuple[dict[str, Any], dict[str, Any]]
 
 
 def explore_learners(database: Database, found: Performance) -> None:
@@ -54,16 +47,9 @@ def outputs_of(fragments: list[Any]) -> list[Output]:
         if isinstance(fragment, Chart):
             made = [(bundle, {"subjunctive": part}) for part, bundle in fragment.outputs()]
         else:
-            made = [({"text/html": fragment._repr_html_(), "text/plain": fragment.text()}, {})]
+            made = [output_of(fragment)]
         outputs += [*made, *[_NOTHING] * (room - len(made))]
     return outputs
-
-
-class _Box(W.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """A box that says in a place without widgets, such as a report, what would stand there."""
-
-    def __repr__(self) -> str:
-        return "The choice of a learner; open this notebook in JupyterLab to use it."
 
 
 class Explorer:
@@ -74,7 +60,7 @@ class Explorer:
         assert found.window is not None
         self._database, self._thresholds, self._window = database, found.thresholds, found.window
         self._shown = found.learner
-        self._handles: list[Any] = []
+        self._places = Places()
         self.field = W.Combobox(
             value=self._shown.learner.username,
             options=[one.username for one in self._listed("")],
@@ -83,10 +69,10 @@ class Explorer:
             continuous_update=False,
             ensure_option=False,
         )
-        self.status = W.HTML()
+        self.status = Said()
         self.field.observe(self._chosen, names="value")
-        self.box = _Box([W.HBox([self.field, self.status])])
-        self._say(Status.INFO, f"{number(len(self.field.options))} practised in these days; type to find one.")
+        self.box = ControlBox("The choice of a learner", [W.HBox([self.field, self.status])])
+        self.status.say(Status.INFO, f"{number(len(self.field.options))} practised in these days; type to find one.")
 
     def outputs(self) -> list[Output]:
         """What is shown of the present learner."""
@@ -97,10 +83,7 @@ class Explorer:
         from IPython.display import display  # noqa: PLC0415 - only a notebook has it
 
         display(self.box)
-        for data, metadata in self.outputs():
-            handle = display(data, metadata=metadata, raw=True, display_id=True)
-            if handle is not None:  # None where there is no notebook
-                self._handles.append(handle)
+        self._places.display(self.outputs())
 
     def choose(self, username: str) -> Learner:
         """Show this learner; the start of a username is enough when only one practised under it.
@@ -110,8 +93,7 @@ class Explorer:
         with self._database.connection() as connection:
             learner = find_learner(connection, self._window, username) or self._only_match(username)
             self._shown = read_learner(connection, self._window, learner)
-        for handle, (data, metadata) in zip(self._handles, self.outputs(), strict=False):
-            handle.update(data, metadata=metadata, raw=True)
+        self._places.replace(self.outputs())
         return learner
 
     def _only_match(self, username: str) -> Learner:
@@ -130,19 +112,10 @@ class Explorer:
             return active_learners(connection, self._window, query)
 
     def _chosen(self, change: Any) -> None:
-        """The one boundary: whatever choosing raises becomes a sentence beside the field."""
         username = change["new"].strip()
         if not username:
             return
-        try:
-            learner = self.choose(username)
-        except SubjunctiveError as error:
-            self._say(Status.WARNING, str(error))
-        except Exception as error:  # noqa: BLE001 - ipywidgets would swallow it
-            _LOG.exception("choosing a learner failed")
-            self._say(Status.CRITICAL, f"{type(error).__name__}: {error}")
-        else:
-            self._say(Status.OK, f"{learner.username}: {number(learner.answers)} answers in these days.")
+        self.status.outcome_of(lambda: self._said_of(self.choose(username)))
 
-    def _say(self, status: Status, sentence: str) -> None:
-        self.status.value = f'<div class="sj" role="status">{mark(status, sentence)}</div>'
+    def _said_of(self, learner: Learner) -> str:
+        return f"{learner.username}: {number(learner.answers)} answers in these days."

@@ -11,8 +11,8 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.errors import NotFound
 from subjunctive_admin.look import Cell, Column, Finding, GroupRow, Header, Table, section
 from subjunctive_admin.structures import VerbContent
-from subjunctive_admin.vocabulary import ItemKind, Person, Status
-from subjunctive_admin.widgets.entry import PERSONS, deed, history_steps, mood_and_tense, shown_tenses, write_forms
+from subjunctive_admin.vocabulary import PERSON_NAMES, ItemKind, Person, Status
+from subjunctive_admin.widgets.entry import deed, history_steps, mood_and_tense, shown_tenses, write_forms
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def found_table(lines: Sequence[VerbLine]) -> Table:
 
 def paradigm_table(content: VerbContent) -> Table:
     """One row per tense, one column per person; the form to teach stands first."""
-    columns: list[Column | str] = ["Tense", *(Column(label, lang="es") for label in PERSONS.values())]
+    columns: list[Column | str] = ["Tense", *(Column(label, lang="es") for label in PERSON_NAMES.values())]
     rows: list[Any] = []
     heading = ""
     for tense in shown_tenses(content):

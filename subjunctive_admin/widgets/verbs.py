@@ -6,7 +6,6 @@ ipywidgets would swallow it.
 
 from __future__ import annotations
 
-import getpass
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from subjunctive_admin.look import stylesheet
 from subjunctive_admin.look.markup import mark, moment
 from subjunctive_admin.structures import VerbContent
 from subjunctive_admin.vocabulary import (
+    PERSON_NAMES,
     SUBJUNCTIVE_TENSES,
     ContentStatus,
     DifficultyLevel,
@@ -36,7 +36,8 @@ from subjunctive_admin.vocabulary import (
     VerbType,
 )
 from subjunctive_admin.widgets import entry as forms
-from subjunctive_admin.widgets.entry import LABELS, PERSONS, Cell, Fault, VerbEntry
+from subjunctive_admin.widgets.entry import LABELS, Cell, Fault, VerbEntry
+from subjunctive_admin.widgets.places import ControlBox
 
 _LOG = logging.getLogger(__name__)
 _SHOWN_ROWS = 8
@@ -52,23 +53,9 @@ def verb_workbench(
 
     `actor` is the name in the history; without one, the account this kernel runs under.
     """
-    bench = _Workbench(database, actor or _account(), apply=apply)
+    bench = _Workbench(database, actor or store.account_name(), apply=apply)
     bench.begin(query, infinitive)
     return bench.box
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no passwd entry, as in some containers
-        return "unknown"
-
-
-class _Box(W.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """A box that says in a place without widgets, such as a report, what would stand there."""
-
-    def __repr__(self) -> str:
-        return "The workbench for verbs; open this notebook in JupyterLab to use it."
 
 
 def _styled(widget: Any, *names: str) -> Any:
@@ -98,7 +85,7 @@ class _VerbForm:
         self._fields = {name: self._watched(widget) for name, widget in _field_widgets().items()}
         self._cells: dict[Cell, Any] = {}
         # One widget can stand in many places, which keeps a grid of a hundred cells quick.
-        self._gap, self._persons = _html(), {p: _html("person", text=escape(PERSONS[p])) for p in Person}
+        self._gap, self._persons = _html(), {p: _html("person", text=escape(PERSON_NAMES[p])) for p in Person}
         self._cell_look = {"layout": W.Layout(width="auto"), "style": TextStyle()}
         self._shown: tuple[Tense, ...] = ()
         top = W.HBox([self._fields["infinitive"], self._fields["english_translation"]])
@@ -299,7 +286,8 @@ class _Workbench:
         right = _styled(W.HBox([self._merge, self._discard, self._publish]), "buttons")
         self._bar = _styled(W.HBox([left, self._why, right]), "bar")
         self._merge.layout.display = "none"
-        return _styled(_Box([head, notice, finder, self._editor, self._status, self._bar]), "workbench").add_class("sj")
+        parts = [head, notice, finder, self._editor, self._status, self._bar]
+        return _styled(ControlBox("The workbench for verbs", parts), "workbench").add_class("sj")
 
     def _on(self, button: Any, act: Callable[[], None]) -> Any:
         button.on_click(self._bounded(act))

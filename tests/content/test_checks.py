@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from subjunctive_admin.content.checks import CHECKS, Check, Library, Severity, run_checks
+from subjunctive_admin.content.checks import (
+    CHECKS,
+    SOUND_EXERCISE,
+    SOUND_VERB,
+    Check,
+    Library,
+    Severity,
+    check_exercise,
+    run_checks,
+)
 from subjunctive_admin.content.conjugation import conjugate
 from subjunctive_admin.seeding import library_of, read_seeds
 from subjunctive_admin.vocabulary import ExerciseType, ItemKind, Person, Tense, TriggerClass
@@ -43,13 +52,8 @@ class Exercise:
     tags: list[str]
 
 
-HABLAR = Verb("hablar", "to speak", False, conjugate("hablar").forms(), {})
-ASKED = Exercise(
-    "sound", "dinner", "hablar", ExerciseType.FILL_BLANK, Tense.PRESENT_SUBJUNCTIVE, Person.EL, TriggerClass.WISH,
-    "Quiero que",
-    "Quiero que él ___ (hablar) más despacio con todos los amigos que vienen a cenar a casa esta noche de junio.",
-    ["hable"], [], "Querer que takes the subjunctive.", [],
-)  # fmt: skip
+HABLAR = Verb(**SOUND_VERB, is_defective=False, conjugations=conjugate("hablar").forms(), conjugation_overrides={})
+ASKED = Exercise(**SOUND_EXERCISE)
 SEEDS = [item.content for item in read_seeds()]
 
 
@@ -104,6 +108,15 @@ def test_a_finding_names_its_check_its_item_and_the_fix() -> None:
     (finding,) = run_checks(Library({"hablar": HABLAR}, (wrong,), frozenset({"dinner"})), ["double-space"])
     assert (finding.check, finding.kind, finding.key) == ("double-space", ItemKind.EXERCISE, "sound")
     assert finding.mended == {"prompt": "Quiero que él ___."}
+
+
+def test_one_exercise_of_a_library_is_checked_as_all_of_them_are() -> None:
+    wrong = replace(ASKED, slug="wrong", prompt="Quiero que él  ___ (hablar) y hable.")
+    library = Library({"hablar": HABLAR}, (ASKED, wrong), frozenset({"dinner"}))
+    assert check_exercise(ASKED, library) == []
+    found = check_exercise(wrong, library)
+    assert [one.check for one in found] == ["answer-in-prompt", "double-space"]
+    assert found == [one for one in run_checks(library) if one.key == "wrong"]
 
 
 def test_an_unknown_check_is_no_check() -> None:

@@ -61,6 +61,16 @@ def test_case_spaces_and_punctuation_around_are_no_difference(answer: str) -> No
     assert grade(asked("hable"), answer) == Grade(Verdict.CORRECT)
 
 
+@pytest.mark.parametrize("answer", ["Si quieres ven", "¡si quieres, ven!", "Si quieres – ven…"])
+def test_a_comma_inside_a_sentence_is_no_difference(answer: str) -> None:
+    assert grade(asked("Si quieres, ven."), answer) == Grade(Verdict.CORRECT)
+
+
+@pytest.mark.parametrize("answer", ["ha,ble", "ha ble", "hable/hable"])
+def test_punctuation_inside_a_word_is_one(answer: str) -> None:
+    assert grade(asked("hable"), answer).verdict is Verdict.WRONG
+
+
 def test_a_decomposed_accent_is_the_same_accent() -> None:
     assert grade(IMPERFECT, unicodedata.normalize("NFD", "habláramos")).verdict is Verdict.CORRECT
 

@@ -22,10 +22,25 @@ def rows_of(table: Table) -> list[list[object]]:
     return [list(row) for row in table.rows if not isinstance(row, GroupRow)]
 
 
+@pytest.mark.parametrize(
+    ("form", "regular", "marked"),
+    [
+        ("empiece", "empeze", "iec"),
+        ("busque", "busce", "qu"),
+        ("tenga", "tena", "g"),
+        ("sea", "sa", "e"),
+        ("da", "daa", ""),
+    ],
+)
+def test_the_letters_that_differ_from_the_regular_form_are_marked(form: str, regular: str, marked: str) -> None:
+    letters = view._differing(form, regular)
+    assert (form[slice(*letters)] if letters else "") == marked
+
+
 def test_forms_that_regular_endings_would_not_give_are_strong() -> None:
     subjunctive = tables("empezar")[0]
     assert subjunctive.rows[0] == [
-        "yo", Cell("empiece", strong=True), Cell("empezara / empezase"), Cell("empezare"),
+        "yo", Cell("empiece", strong=True, marked=(3, 6)), Cell("empezara / empezase"), Cell("empezare"),
     ]  # fmt: skip
     assert not any(
         cell.strong for table in tables("hablar") for row in rows_of(table) for cell in row if isinstance(cell, Cell)
@@ -34,7 +49,9 @@ def test_forms_that_regular_endings_would_not_give_are_strong() -> None:
 
 def test_a_cell_that_does_not_exist_is_none_and_an_older_spelling_a_note() -> None:
     assert tables("hablar")[-1].rows[0] == ["yo", None, None]
-    assert rows_of(tables("guiar")[3])[0][2] == Cell("guie / guié", note="older spelling: guié", strong=True)
+    assert rows_of(tables("guiar")[3])[0][2] == Cell(
+        "guie / guié", note="older spelling: guié", strong=True, marked=(3, 4)
+    )
 
 
 def test_the_rules_say_whom_they_hold_for() -> None:

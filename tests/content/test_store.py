@@ -479,3 +479,43 @@ def test_the_difference_of_one_form_is_its_tense_and_person() -> None:
     assert differences(verb().payload(), changed.payload()) == [
         ("conjugations.present_subjunctive.tu", ["hable"], ["hables"])
     ]
+
+
+# Drafts.
+
+
+def test_a_draft_of_what_refers_to_nothing_is_refused(session: Session) -> None:
+    editing = store.Editing(session, OperationKind.ADD, actor="ana")
+    with pytest.raises(NotFound, match="There is no scenario 'cena', which an exercise refers to"):
+        editing.draft_all([exercise()])
+
+
+def test_a_key_that_has_a_draft_is_refused_and_the_draft_stays(database: Database) -> None:
+    with database.session(write=True) as session:
+        added(session, verb(), scenario())
+        store.Editing(session, OperationKind.ADD, actor="ana").draft_all([exercise("a")])
+    with pytest.raises(ConstraintRefused, match="pk_drafts"), database.session(write=True) as session:
+        store.Editing(session, OperationKind.ADD, actor="ben").draft_all([exercise("a", prompt="Espero que ___.")])
+    with database.session() as session:
+        (draft,) = store.drafts_of(session, ItemKind.EXERCISE).values()
+    assert (draft.author, draft.payload) == ("ana", exercise("a").payload())
+
+
+def test_taking_back_drafts_that_are_gone_says_so(database: Database) -> None:
+    with database.session(write=True) as session:
+        added(session, verb(), scenario())
+    with database.session(write=True) as session:
+        store.Editing(session, OperationKind.ADD, actor="ana").draft_all([exercise("a")])
+    with database.session(write=True) as session:
+        session.delete(store.drafts_of(session, ItemKind.EXERCISE)["a"])
+    with database.session(write=True) as session:
+        done = store.undo_last(session, actor="ana")
+    assert done.sentence == "The last change (add of drafts that are gone already by ana) was taken back."
+
+
+def test_without_a_passwd_entry_the_actor_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert store.account_name() == "unknown"

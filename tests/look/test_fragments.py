@@ -45,6 +45,7 @@ EVERY_FRAGMENT: list[Fragment] = [
     CheckTable([CheckRow(Status.OK, ATTACK, ATTACK, ATTACK, ATTACK, ATTACK, ATTACK)], ATTACK),
     Table([ATTACK, Column(ATTACK, lang=ATTACK, code=True)], [[ATTACK, ATTACK], GroupRow(ATTACK)], ATTACK),
     Table(["a"], [[Cell(ATTACK, ATTACK, strong=True)]]),
+    Table(["a"], [[Cell(ATTACK, marked=(20, 24))]]),
     KeyFigures([(ATTACK, ATTACK, ATTACK)]),
     Note(f"`{ATTACK}` *{ATTACK}* **{ATTACK}**"),
     Steps([(Status.OK, ATTACK, ATTACK, ATTACK)]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any, NamedTuple
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -210,7 +210,7 @@ FAULTS = [
     Fault(make_attempt, {"verdict": "accepted", "error_kind": "typo"}, "ck_practice_attempts_error_kind"),
     Fault(make_attempt, {"verdict": "wrong", "error_kind": "stem"}, "ck_practice_attempts_is_correct"),
     Fault(make_attempt, {"verdict": "accent_only", "error_kind": "mood"}, "ck_practice_attempts_accent"),
-    Fault(make_attempt, {"person": None, "practice_item_id": uuid4()}, "ck_practice_attempts_item_has_person"),
+    Fault(make_attempt, {"person": None, "practice_item_id": UUID(int=1)}, "ck_practice_attempts_item_has_person"),
     *faults_of(make_achievement, "achievements", slug=["Ten Attempts"], points=[-1], criteria=[[]]),
     *faults_of(make_award, "user_achievements", progress=[-0.01, 1.01], current_value=[-1.0]),
     *faults_of(
