@@ -337,7 +337,7 @@ def health(
 
 @app.command()
 def pool(as_json: AsJson = False) -> None:
-    """Show this process' connection pool, the server's budget and the suite's other sessions."""
+    """Show who holds connections: this process, the suite's others with what they publish, and the server's budget."""
     from subjunctive_admin.ops.pool import pool_report, pool_text  # noqa: PLC0415
 
     with _database("pool") as database:

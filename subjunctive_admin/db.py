@@ -184,12 +184,12 @@ class Database:
 
     async def dispose_async(self) -> None:
         """Stop publishing and close the async engine's idle connections."""
-        self._stop_publishing()
+        self._stop_publishing(wait=0)  # a loop waits for nobody
         await self.reset_async_pool()
 
-    def _stop_publishing(self) -> None:
+    def _stop_publishing(self, wait: float = 1.0) -> None:
         if self.publisher is not None:
-            self.publisher.stop()
+            self.publisher.stop(wait)
             self.publisher = None
 
     def _refuse_unless_allowed(self, write: bool) -> None:

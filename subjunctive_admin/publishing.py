@@ -49,11 +49,11 @@ class PoolPublisher:
         """Whether more samples will come; not in a process that was forked from the one that publishes."""
         return self._thread.is_alive() and not self._ended.is_set()
 
-    def stop(self) -> None:
-        """Write no more; a sample under way may still take a moment."""
+    def stop(self, wait: float = _STOP_SECONDS) -> None:
+        """Write no more; a sample under way is waited for so many seconds, and may still take a moment longer."""
         self._ended.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_STOP_SECONDS)
+        if wait and self._thread is not threading.current_thread():
+            self._thread.join(wait)
 
     def as_dict(self) -> dict[str, Any]:
         """Interval and counts as JSON values."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -395,6 +399,36 @@ def test_a_killed_session_is_a_server_that_went_away(bulk: Database) -> None:
     with pytest.raises(ServerUnreachable):
         optimize(bulk, list(tasks_of(bulk).values()), kill)
     assert done(bulk, "vacuum bulk").outcome is Outcome.DONE
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_interrupted_in_a_rebuild_leaves_what_the_next_one_drops(
+    bulk: Database, number: signal.Signals, code: int
+) -> None:
+    invalidate(bulk, "CREATE INDEX CONCURRENTLY ix_half ON bulk (id, word)")
+    variables = {
+        "SUBJUNCTIVE_DATABASE_URL": bulk.url.render_as_string(hide_password=False),
+        "SUBJUNCTIVE_LOCK_TIMEOUT": "60",
+    }
+    command = [sys.executable, "-m", "subjunctive_admin", "optimize", "--apply"]
+    with holding(bulk, "SELECT 1"):
+        process = subprocess.Popen(
+            command, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        while not [one for one in read_plan(bulk).indexes if one.is_leftover]:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    assert process.returncode == code
+    with bulk.connection() as connection:
+        sessions = text("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ ':optimize:'")
+        assert connection.scalar(sessions) == 0
+
+    assert done(bulk, "drop ix_half_ccnew").outcome is Outcome.DONE
+    assert done(bulk, "reindex ix_half").outcome is Outcome.DONE
+    assert not [one for one in read_plan(bulk).indexes if not one.is_valid]
 
 
 def test_a_plan_is_json(bulk: Database) -> None:
