@@ -68,6 +68,8 @@ SETTINGS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "password_encryption": "scram-sha-256",
+    # For whoever brings no limits: our own sessions, pg_dump and pg_restore set theirs.
+    "statement_timeout": "1h",
     "idle_in_transaction_session_timeout": "10min",
     "logging_collector": "on",
     "log_directory": "../log",

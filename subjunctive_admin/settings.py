@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     report_timeout: float = Field(600.0, gt=0, description="Seconds one notebook may take in all.")
     read_warning: float = Field(0.1, gt=0, description="Seconds (p95) for a common read before health warns.")
     read_critical: float = Field(1.0, gt=0, description="Seconds (p95) for a common read before health is critical.")
+    idle_transaction_warning: float = Field(60.0, gt=0, description="Seconds a transaction may be left open and idle.")
+    idle_transaction_critical: float = Field(600.0, gt=0, description="Seconds until an idle transaction is critical.")
+    long_query_warning: float = Field(300.0, gt=0, description="Seconds one query may run before health warns.")
+    long_query_critical: float = Field(1800.0, gt=0, description="Seconds one query may run before it is critical.")
+    disk_warning: float = Field(0.80, gt=0, le=1, description="Share of a disk in use before health warns.")
+    disk_critical: float = Field(0.90, gt=0, le=1, description="Share of a disk in use before it is critical.")
 
     @field_validator("database_url", mode="before")
     @classmethod

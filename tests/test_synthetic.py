@@ -39,7 +39,6 @@ from subjunctive_admin.synthetic.loading import (
     remove,
 )
 from subjunctive_admin.synthetic.population import Plan, learner_truth, quotas
-from subjunctive_admin.vocabulary import Status
 from tests.builders import make_attempt, make_user
 from tests.conftest import Cluster, close
 from tests.content.items import rows_of
@@ -241,7 +240,9 @@ def test_a_session_lists_the_awards_that_its_end_unlocked(simulated: Database) -
 
 
 def test_the_health_of_a_simulated_database_is_good(simulated: Database) -> None:
-    assert run_health(simulated).overall is Status.OK
+    # The tests' server saves on what keeps data through a crash, and drops databases all the time.
+    found = {one.id: one.message for one in run_health(simulated).findings}
+    assert found.keys() <= {"durability", "checkpoints"}, found
 
 
 # True to what they were made of

@@ -96,13 +96,15 @@ class Paradigm:
     @property
     def defective(self) -> str | None:
         """In which persons or tenses it is used, where not in all."""
-        base = self._verb.base
+        base = self._verb.known
         if base in tables.IMPERSONAL:
             return "of the weather: third person singular, but for figurative use"
         if base in tables.THIRD_PERSON:
             return "third person only"
         if base in tables.MOSTLY_THIRD:
             return "mostly in the third person"
+        if base in tables.ONLY_I:
+            return "only the forms whose ending begins with i"
         return "no future, conditional or imperative in use" if base in tables.NO_FUTURE else None
 
     def __getitem__(self, cell: tuple[View, Person | str]) -> Cell:
@@ -267,6 +269,10 @@ _MODELS: dict[str, _Model] = {
     ),
     "decir": _Model("digo", None, "dig", "dij", None, "dir", ("di",), "diciendo", "dicho", "dic"),
     "predecir": _Model("predigo", None, "predig", "predij", None, None, None, "prediciendo", "predicho", "predic"),
+    "contradecir": _Model(
+        "contradigo", None, "contradig", "contradij", None, "contradir", None, "contradiciendo", "contradicho",
+        "contradic",
+    ),
     "bendecir": _Model("bendigo", None, "bendig", "bendij", None, None, None, "bendiciendo", None, "bendic"),
     "traer": _Model("traigo", None, "traig", "traj"),
     "caer": _Model("caigo", None, "caig"),
@@ -321,8 +327,13 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "yacer": ({"yo": "yazgo", "subjunctive": "yazg", "tu": ("yaz",)}, {"yo": "yago", "subjunctive": "yag"}),
     "roer": ({"yo": "roigo", "subjunctive": "roig"}, {"yo": "royo", "subjunctive": "roy"}),
     "raer": ({"yo": "rayo", "subjunctive": "ray"},),
-    "placer": ({"preterite": ("plací", "placiste", "plugo", "placimos", "placisteis", "pluguieron")},),
+    "placer": (
+        {"preterite": ("plací", "placiste", "plugo", "placimos", "placisteis", "pluguieron")},
+        {"subjunctive": ("", "", "plega", "", "", "")},
+        {"subjunctive": ("", "", "plegue", "", "", "")},
+    ),
     "predecir": ({"future": "predir"},),
+    "contradecir": ({"future": "contradecir"},),
 }
 """Other forms that are as right, after the first model's."""
 
@@ -337,6 +348,7 @@ def _split(infinitive: str) -> tuple[str, str, str, bool]:
     """The verb without its pronoun, its stem and ending, and whether it has a pronoun."""
     reflexive = infinitive.endswith("se")
     base = infinitive[:-2] if reflexive else infinitive
+    base = tables.SAME_AS.get(base, base)
     return base, base[:-2], base[-2:].replace("í", "i"), reflexive
 
 
@@ -346,11 +358,12 @@ class _Verb:
     def __init__(self, infinitive: str, without: frozenset[Rule], over: frozenset[Rule]) -> None:
         self.infinitive = infinitive
         self.base, self.stem, self.ending, self.is_reflexive = _split(infinitive)
+        self.known = _listed(self.base)
         self.without, self.over = without, over
         self.notes: dict[tuple[Tense, Person], list[str]] = {}
-        self.model = None if Rule.IRREGULAR in without else _model_of(self.base)
-        self.pattern = _pattern_of(self.base)
-        self.raises = self.base in _RAISED
+        self.model = None if Rule.IRREGULAR in without else _model_of(self.base, self.known)
+        self.pattern = _pattern_of(self.known)
+        self.raises = self.known in _RAISED
         self.participles = self._participles()
         self.cells = self._all_cells()
 
@@ -371,7 +384,7 @@ class _Verb:
         if self.pattern:
             features.append(f"stem change {self.pattern.replace('_', '→')} when stressed")
             if self.raises:
-                vowel = "o→u" if base in tables.UE_U else "e→i"
+                vowel = "o→u" if self.known in tables.UE_U else "e→i"
                 features.append(f"raising {vowel} in the preterite, the gerund and the imperfect subjunctive")
             kind = VerbType.STEM_CHANGING
         if irregular := list(self._irregularities()):
@@ -387,25 +400,31 @@ class _Verb:
         return self.ending != "ar" and self.stem.endswith(tuple("aeo")) and not (strong or self.base.endswith("eír"))
 
     def _irregularities(self) -> Iterator[str]:
-        base, model = self.base, _MODEL_OF.get(self.base)
+        base, model = self.known, _MODEL_OF.get(self.known)
         if self.takes_zc:
             yield "-zc- before a and o"
         if self.takes_y:
             yield "-y- before a, e and o"
-        if base in tables.DUCIR:
+        if self.is_ducir:
             yield "strong preterite stem -duj-"
         if model:
             yield f"irregular as {model}" if model != base else "irregular, a model of its own"
         if base == "erguir":
             yield "ye- or i- under stress"
         if base in tables.PARTICIPLES:
-            yield f"irregular participle {tables.PARTICIPLES[base][0]}"
+            yield f"irregular participle {self.participles[0]}"
 
     @cached_property
     def has_stressed_weak_vowel(self) -> bool:
         """Envíe, actúe, prohíba; verbs in -uar by rule, but for -cuar and -guar."""
         in_uar = self.base.endswith("uar") and self.base[-4:-3] not in ("c", "g") and len(self.stem) > 1
-        return in_uar or self.base in tables.STRESSED_I or self.base in tables.HIATUS
+        in_grafiar = self.base.endswith("grafiar")
+        return in_uar or in_grafiar or self.known in tables.STRESSED_I or self.known in tables.HIATUS
+
+    @cached_property
+    def is_ducir(self) -> bool:
+        """Conduzco, conduje: every verb in -ducir."""
+        return self.base.endswith("ducir")
 
     @cached_property
     def takes_zc(self) -> bool:
@@ -414,8 +433,8 @@ class _Verb:
         return (
             base.endswith(("cer", "cir"))
             and base[-4:-3] in tuple("aeou")
-            and base not in tables.PLAIN_C
-            and (base not in _MODEL_OF or base in tables.DUCIR)
+            and self.known not in tables.PLAIN_C
+            and self.known not in _MODEL_OF
         )
 
     @cached_property
@@ -434,16 +453,16 @@ class _Verb:
         present, past = tense in _OF_PRESENT_STEM, tense in _OF_PAST_STEM
         stressed = _POSITION[person] in _STRESSED
         if self.model is not None and tense is not Tense.IMPERFECT_INDICATIVE:
-            yield f"irregular (model {_MODEL_OF[self.base]})"
+            yield f"irregular (model {_MODEL_OF[self.known]})"
         if self.pattern and ((present and (stressed or self.raises)) or (past and self.raises)):
-            yield f"stem change {self.pattern.replace('_', '→')} (table {_table_of(self.base)})"
+            yield f"stem change {self.pattern.replace('_', '→')} (table {_table_of(self.known)})"
         if self.takes_zc and self._has_other_vowel(tense, person):
             yield "-zc- before a and o"
         in_present = present and (stressed or tense is not Tense.PRESENT_INDICATIVE) and person is not Person.VOSOTROS
         if self.takes_y and (in_present or tense in _SUBJUNCTIVES or (past and person in (Person.EL, Person.ELLOS))):
             yield "-y- between u and a, e or o"
-        if self.base in tables.DUCIR and past:
-            yield "strong preterite in -duj- (table ducir)"
+        if self.is_ducir and past:
+            yield "strong preterite in -duj-"
         if present and stressed and self.has_stressed_weak_vowel:
             yield "the weak vowel is stressed and takes an accent"
         joint = _joint_feature(self.base)
@@ -464,9 +483,10 @@ class _Verb:
 
     def _participles(self) -> list[str]:
         if Rule.PARTICIPLE not in self.without:
-            if self.base in tables.PARTICIPLES:
-                return list(tables.PARTICIPLES[self.base])
-            model = _model_of(self.base)
+            if self.known in tables.PARTICIPLES:
+                prefix = self.base.removesuffix(self.known)
+                return [prefix + participle for participle in tables.PARTICIPLES[self.known]]
+            model = _model_of(self.base, self.known)
             if model is not None and model.participle:
                 return [model.participle]
         return [self._regular_participle]
@@ -489,34 +509,44 @@ class _Verb:
             self.gerunds = [_attached(gerund, "se") for gerund in self.gerunds]
         return {tense: cells[tense] for tense in _TENSES}
 
+    def _either_stem(self, stem_change: bool, accent: bool) -> tuple[str, ...]:
+        """The two stems under stress of a verb that has two, the usual one first; else none."""
+        base, stem = self.known, self.stem
+        if stem_change and base in tables.ALSO_REGULAR and self.pattern:
+            return _changed(stem, self.pattern), stem
+        if stem_change and base in tables.ALSO_E_IE:
+            return stem, _changed(stem, StemChangePattern.E_IE)
+        if stem_change and base in tables.ALSO_O_UE:
+            return stem, _changed(stem, StemChangePattern.O_UE)
+        if accent and (base in tables.STRESSED_I_OR_NOT or base in tables.STRESSED_U_OR_NOT):
+            return _accented(stem), stem
+        if accent and (base in tables.PLAIN_I_OR_STRESSED or base in tables.HIATUS_OR_NOT):
+            return stem, _accented(stem)
+        return ()
+
     def _options(self) -> list[_Option]:
         """The ways to conjugate it that are all right, the usual one first."""
-        base, accent = self.base, Rule.ACCENT not in self.without
+        base, accent = self.known, Rule.ACCENT not in self.without
         stem_change = Rule.STEM_CHANGE not in self.without
-        if base == "errar" and stem_change:
-            return [_Option(stem="yerr"), _Option(stem="err")]
         if base == "erguir" and stem_change:
             return [_Option(stem="yergu", weak="irgu"), _Option(stem="irgu", weak="yergu")]
-        if base in tables.STRESSED_I_OR_NOT and accent:
-            return [_Option(stem=_accented(self.stem)), _Option(stem=self.stem)]
-        if base in tables.STRESSED_U_OR_NOT and accent:
-            return [_Option(stem=_accented(self.stem)), _Option(stem=self.stem)]
-        if base in tables.HIATUS_OR_NOT and accent:
-            return [_Option(stem=self.stem), _Option(stem=_accented(self.stem))]
+        if stems := self._either_stem(stem_change, accent):
+            return [_Option(stem=stem) for stem in stems]
         options = [_Option(model=self.model)]
         name = _MODEL_OF.get(base)
         if self.model is not None and name in _VARIANTS:
             for changes in _VARIANTS[name]:
                 variant = _MODELS[name]._replace(**changes)
-                options.append(_Option(model=_prefixed(variant, _prefix(base, name), name)))
+                options.append(_Option(model=_prefixed(variant, _prefix(self.base, name), name)))
         return options
 
     def stressed_stem(self) -> str:
         """The stem of the persons whose present is stressed on it."""
         base, stem = self.base, self.stem
         if Rule.STEM_CHANGE not in self.without and self.pattern:
-            # río, ríe: the i that is left is stressed beside the ending's vowel.
-            return _accented(_changed(stem, self.pattern)) if base.endswith("eír") else _changed(stem, self.pattern)
+            changed = _changed(stem, self.pattern)
+            # Río, rehíncha: the i that is left is stressed beside another vowel.
+            return _accented(changed) if base.endswith("eír") or "ehi" in changed else changed
         if Rule.ACCENT not in self.without and self.has_stressed_weak_vowel:
             return _accented(stem)
         return stem
@@ -545,20 +575,24 @@ class _Verb:
                     if plain:
                         self.notes.setdefault((tense, _PEOPLE[number]), []).append(f"older spelling: {form}")
                 row[number] = tuple(found)
+        vosotros = cells[Tense.PRESENT_SUBJUNCTIVE][4]
+        cells[Tense.IMPERATIVE_NEGATIVE][4] = tuple(f"no {form}" for form in vosotros)
 
     def _leave_out(self, cells: dict[Tense, Row]) -> None:
         """Empty what a defective verb does not have; of the weather, everything is kept for figurative use."""
-        if self.base in tables.THIRD_PERSON:
-            for tense, row in cells.items():
-                cells[tense] = [forms if number in (2, 5) else () for number, forms in enumerate(row)]
-        gone = _IMPERATIVES if self.base in _WITHOUT_IMPERATIVE else ()
-        for tense in gone + (_FUTURES if self.base in tables.NO_FUTURE else ()):
+        if self.known in tables.ONLY_I:
+            for tense, kept in _WITH_I.items():
+                cells[tense] = _only(kept, cells[tense])
+        if self.known in tables.THIRD_PERSON:
+            cells |= {tense: _only((2, 5), row) for tense, row in cells.items()}
+        gone = _IMPERATIVES if self.known in _WITHOUT_IMPERATIVE else ()
+        for tense in gone + (_FUTURES if self.known in tables.NO_FUTURE else ()):
             cells[tense] = [()] * 6
         usual: tuple[Person, ...] = (Person.EL,)
         note = "figurative use only"
-        if self.base in tables.MOSTLY_THIRD:
+        if self.known in tables.MOSTLY_THIRD:
             usual, note = (Person.EL, Person.ELLOS), "rare: used in the third person"
-        elif self.base not in tables.IMPERSONAL:
+        elif self.known not in tables.IMPERSONAL:
             return
         for tense in cells:
             for person in _PEOPLE:
@@ -618,7 +652,7 @@ class _Parts:
             return self.unstressed
         if not verb.raises or Rule.STEM_CHANGE in verb.without:
             return verb.stem
-        return _changed(verb.stem, StemChangePattern.O_U if verb.base in tables.UE_U else StemChangePattern.E_I)
+        return _changed(verb.stem, StemChangePattern.O_U if verb.known in tables.UE_U else StemChangePattern.E_I)
 
     def cells(self) -> dict[Tense, Row]:
         subjunctive, present = self._subjunctive(), self._present()
@@ -688,7 +722,7 @@ class _Parts:
         if isinstance(model.preterite, tuple):
             return model.preterite
         strong = model.preterite
-        if strong is None and verb.base in tables.DUCIR and Rule.IRREGULAR not in verb.without:
+        if strong is None and verb.is_ducir and Rule.IRREGULAR not in verb.without:
             strong = f"{verb.stem[:-1]}j"
         if strong:
             return [
@@ -735,6 +769,10 @@ class _Parts:
         return affirmative, negative
 
 
+def _only(persons: tuple[int, ...], row: Row) -> Row:
+    return [forms if number in persons else () for number, forms in enumerate(row)]
+
+
 def _row(forms: Sequence[str]) -> Row:
     return [(form,) if form else () for form in forms]
 
@@ -775,10 +813,10 @@ def _joined(stem: str, ending: str, kind: str) -> str:
 
 
 def _joint_feature(base: str) -> str | None:
-    stem, kind = base[:-2], base[-2:].replace("í", "i")
-    if kind != "ar" and base in _MODEL_OF:
+    stem, kind, known = base[:-2], base[-2:].replace("í", "i"), _listed(base)
+    if kind != "ar" and known in _MODEL_OF:
         return None
-    if kind != "ar" and stem.endswith("c") and base not in tables.PLAIN_C and stem[-2:-1] in tuple("aeou"):
+    if kind != "ar" and stem.endswith("c") and known not in tables.PLAIN_C and stem[-2:-1] in tuple("aeou"):
         return None
     for letters, written in _BEFORE_E if kind == "ar" else _BEFORE_A:
         if stem.endswith(letters):
@@ -816,6 +854,8 @@ def _changed(stem: str, pattern: StemChangePattern) -> str:
 
 def _accented(stem: str) -> str:
     """The stem with an accent on its last weak vowel: enví-, prohíb-, reún-, actú-."""
+    if stem == "desahuci":
+        return "desahúci"  # the hiatus is the other one
     for at in range(len(stem) - 1, -1, -1):
         if stem[at] in "iu" and not (
             stem[at] == "u" and stem[at - 1 : at] in ("q", "g") and stem[at + 1 : at + 2] in ("e", "i")
@@ -906,7 +946,31 @@ _FUTURES = (
     Tense.CONDITIONAL_PERFECT_INDICATIVE, Tense.FUTURE_PERFECT_SUBJUNCTIVE,
 )  # fmt: skip
 _WITHOUT_IMPERATIVE = tables.THIRD_PERSON | tables.NO_FUTURE | {"haber"}
+_WITH_I: dict[Tense, tuple[int, ...]] = {
+    Tense.PRESENT_INDICATIVE: (3, 4), Tense.PRESENT_SUBJUNCTIVE: (), Tense.IMPERATIVE_AFFIRMATIVE: (4,),
+    Tense.IMPERATIVE_NEGATIVE: (),
+}  # fmt: skip
+"""The persons of the tenses of which a verb with -i- endings alone lacks some."""
 _RAISED = tables.IE_I | tables.I_I | tables.UE_U | {"erguir"}
+
+
+_LISTED = frozenset().union(
+    *(getattr(tables, name) for name in dir(tables) if isinstance(getattr(tables, name), frozenset)),
+    tables.PARTICIPLES, _MODEL_OF,
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _listed(base: str) -> str:
+    """The verb whose entries in the tables hold: itself, or what is left without a prefix that changes nothing."""
+    if base not in _LISTED:
+        for prefix in tables.PREFIXES:
+            rest = base.removeprefix(prefix)
+            # An r between vowels is doubled: autorregular, autorretratar.
+            rest = rest.removeprefix("r") if rest.startswith("rr") else rest
+            if rest != base and rest in _LISTED:
+                return rest
+    return base
 
 
 @lru_cache(maxsize=4096)
@@ -931,8 +995,9 @@ def _table_of(base: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _model_of(base: str) -> _Model | None:
-    name = _MODEL_OF.get(base)
+def _model_of(base: str, known: str) -> _Model | None:
+    """The model of a verb that is listed as `known`, with its prefix."""
+    name = _MODEL_OF.get(known)
     if name is None:
         return None
     if name == base:
@@ -945,7 +1010,7 @@ def _prefix(base: str, name: str) -> str:
     return base[: len(base) - len(_ROOTS.get(name, name))]
 
 
-_ROOTS = {"predecir": "decir", "bendecir": "decir", "prever": "ver", "satisfacer": "facer"}
+_ROOTS = {"predecir": "decir", "contradecir": "decir", "bendecir": "decir", "prever": "ver", "satisfacer": "facer"}
 
 
 def _prefixed(model: _Model, prefix: str, name: str) -> _Model:

@@ -32,9 +32,10 @@ E_IE = _verbs(
     ascender atender cerner coextender condescender contender defender desatender descender desentender distender
     encender entender extender heder hender malentender perder reencender reverter sobreentender sobrentender
     subtender tender transcender trascender verter
+    despezar desaterrar superentender discerner ferrar desherbar encubertar salpimentar
     cernir concernir discernir hendir
     querer bienquerer malquerer"""
-) - _verbs("desvergonzarse desembarrar desaferrar despezar encubertar")
+) - _verbs("desvergonzarse desembarrar desaferrar soterrar")
 
 O_UE = _verbs(
     """abuñolar acollar acornar afollar amolar amover asolar asoldar azolar circunvolar cornar dedolar descordar
@@ -51,8 +52,21 @@ O_UE = _verbs(
     malsonar trasoñar encorar descornar
     absolver cocer condoler conmover demoler desenvolver devolver disolver doler entremorder envolver escocer llover
     moler morder mover oler poder promover recocer recoser remorder remover resolver retorcer contorcer destorcer
-    revolver soler torcer volver"""
-) - _verbs("recoser aporcar enrocar")
+    revolver soler torcer volver
+    redescontar"""
+) - _verbs("recoser enrocar engrosar desengrosar")
+
+ALSO_REGULAR = _verbs(
+    """amoblar aporcar asolar desherbar desplegar encubertar errar estregar ferrar mancornar moblar plegar replegar
+    restregar salpimentar"""
+)
+"""Verbs of the two lists above that are also conjugated without the change, and no less rightly: asuele, asole."""
+ALSO_E_IE = _verbs(
+    """aferrar aterrar atestar cimentar derrengar descimentar desinvernar destemplar emparentar invernar regimentar
+    soterrar templar"""
+)
+ALSO_O_UE = _verbs("aforar desaforar derrocar desengrosar engrosar")
+"""Regular verbs that also change their vowel, less often or in one sense: emparente, empariente."""
 
 IE_I = _verbs(
     """autosugerir circunferir conquerir desadvertir desconsentir desinvertir inserir manferir reherir reinvertir
@@ -64,7 +78,7 @@ IE_I = _verbs(
 I_I = _verbs(
     """afreñir astreñir autocorregir costreñir deservir desimpedir entreteñir esleír receñir recolegir
     ceñir colegir comedir competir concebir conseguir constreñir corregir derretir descomedir desceñir desleír
-    desmedir despedir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
+    desmedir despedir rehenchir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
     investir medir pedir perseguir preconcebir preelegir proseguir reelegir reexpedir refreír regir reinvestir reír
     remedir rendir reñir repetir reseguir reteñir revestir seguir servir sobrevestir sofreír sonreír subseguir teñir
     transvestir trasvestir travestir vestir"""
@@ -76,7 +90,7 @@ U_UE = _verbs("jugar")
 # Weak vowels that are stressed and then written with an accent
 
 STRESSED_I = _verbs(
-    """acuantiar autoconfiar autoguiar calosfriar descriar enhastiar enlejiar enriar esfriar filmografiar grafiar
+    """adiar almadiar cuchichiar engaliar entrecriar esperriar rujiar acuantiar autoconfiar autoguiar calosfriar descriar enhastiar enlejiar enriar esfriar filmografiar grafiar
     monografiar realiar reampliar reconfiar reenfriar reguiar reliar vigiar
     aliar ampliar amnistiar ataviar desataviar autografiar averiar aviar desaviar biografiar bibliografiar
     cablegrafiar caligrafiar cartografiar chirriar ciar cinematografiar confiar contrariar coreografiar criar
@@ -87,16 +101,19 @@ STRESSED_I = _verbs(
     telegrafiar tipografiar topografiar triar vaciar variar xerografiar xilografiar zurriar arriar amnistiar
     ansiar cuantiar expiar gloriar vanagloriar expatriar repatriar extasiar paliar auxiliar agriar historiar vidriar
     atrofiar espurriar arrumiar"""
-) - _verbs("puntiar rumiar arrumiar atrofiar desaliar")
+) - _verbs("puntiar rumiar arrumiar atrofiar desaliar espurriar")
 STRESSED_I_OR_NOT = _verbs(
-    "ansiar auxiliar agriar desagriar expatriar repatriar extasiar gloriar vanagloriar historiar paliar vidriar"
+    """ansiar auxiliar agriar desagriar expatriar filiar repatriar extasiar gloriar historiar ludiar paliar vidriar
+    zurriar"""
 )
 """Both are right: historíe, historie."""
+PLAIN_I_OR_STRESSED = _verbs("afiliar cariar vanagloriar")
+"""Both are right, and the other one comes first: afilie, afilíe."""
 STRESSED_U_OR_NOT = _verbs("adecuar colicuar evacuar licuar oblicuar promiscuar anticuar inadecuar")
 """Verbs in -cuar: adecúe and adecue."""
 
 HIATUS = _verbs(
-    """atraillar baraustar cabrahigar desahitar desaislar desatraillar desprohibir encabrahigar parahusar retahilar
+    """ahuchar cafeinar desainar desraizar desteinar reilar reinstar reusar sainar atraillar baraustar cabrahigar desahitar desaislar desatraillar desprohibir encabrahigar parahusar retahilar
     reuntar traillar zahumar
     ahijar prohijar desahijar ahilar rehilar sobrehilar ahincar ahitar airar aislar amohinar arcaizar ateizar
     cohibir prohibir descafeinar enraizar desenraizar europeizar hebraizar judaizar reunir
@@ -104,7 +121,7 @@ HIATUS = _verbs(
     desahumar rehurtar barahustar"""
 )
 """Verbs whose stem vowel stands beside another and takes an accent under stress: prohíba, reúna, aísle."""
-HIATUS_OR_NOT = _verbs("ahuchar desahuciar homogeneizar")
+HIATUS_OR_NOT = _verbs("corporeizar desahuciar homogeneizar")
 
 # Consonants
 
@@ -113,11 +130,6 @@ PLAIN_C = _verbs(
     esparcir zurcir resarcir fruncir desfruncir uncir desuncir estarcir"""
 )
 """Verbs in -cer and -cir that do not take -zc-: meza, venza, esparza."""
-DUCIR = _verbs(
-    """abducir aducir conducir coproducir deducir educir inducir introducir producir reconducir reducir reproducir
-    retraducir retrotraducir seducir subducir teleconducir traducir autoinducir sobreproducir"""
-)
-
 # Families of irregular verbs: base → its verbs with a prefix
 
 FAMILIES: dict[str, frozenset[str]] = {
@@ -125,26 +137,27 @@ FAMILIES: dict[str, frozenset[str]] = {
         "abstener contratener manutener atener contener detener entretener mantener obtener retener sostener automantener"
     ),
     "venir": _verbs(
-        """advenir bienvenir circunvenir entrevenir malvenir supervenir transvenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir
+        """advenir aprevenir contraconvenir bienvenir circunvenir entrevenir malvenir supervenir transvenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir
         prevenir provenir reconvenir revenir sobrevenir subvenir"""
     ),
     "poner": _verbs(
-        """anteponer desponer entreponer postponer redisponer reexponer aponer componer contraponer contraproponer deponer descomponer desimponer disponer exponer
+        """anteponer autoimponer autoproponer descontraponer desponer entreponer postponer redisponer reexponer aponer componer contraponer contraproponer deponer descomponer desimponer disponer exponer
         imponer indisponer interponer oponer posponer predisponer preponer presuponer proponer recomponer reimponer
         reponer sobreexponer sobreponer subexponer superponer suponer transponer trasponer yuxtaponer"""
     ),
     "hacer": _verbs("bienhacer contrahacer deshacer malhacer rehacer"),
-    "satisfacer": frozenset(),
+    "satisfacer": _verbs("estupefacer licuefacer liquefacer malfacer putrefacer rarefacer torrefacer tumefacer"),
     "decir": frozenset(),
-    "predecir": _verbs("antedecir condecir contradecir entredecir desdecir interdecir redecir"),
+    "predecir": _verbs("antedecir entredecir interdecir redecir"),
+    "contradecir": _verbs("condecir desdecir"),
     "bendecir": _verbs("maldecir"),
     "traer": _verbs(
-        "abstraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
+        "abstraer destraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
     ),
     "caer": _verbs("acaer decaer descaer escaer recaer"),
     "oír": _verbs("desoír entreoír reoír trasoír"),
     "ver": frozenset(),
-    "prever": _verbs("antever entrever interver rever trasver"),
+    "prever": _verbs("antever entrever interver rever telever trasver"),
     "salir": _verbs("entresalir resalir sobresalir"),
     "valer": _verbs("equivaler revaler prevaler desvaler contravaler"),
     "querer": _verbs("bienquerer desquerer malquerer"),
@@ -177,7 +190,11 @@ PARTICIPLES: dict[str, tuple[str, ...]] = {
     "sobreimprimir": ("sobreimpreso", "sobreimprimido"),
     "freír": ("frito", "freído"), "refreír": ("refrito", "refreído"), "sofreír": ("sofrito", "sofreído"),
     "proveer": ("provisto", "proveído"), "desproveer": ("desprovisto", "desproveído"),
-    "pudrir": ("podrido",), "podrir": ("podrido",),
+    "desvolver": ("desvuelto",), "ensolver": ("ensuelto",), "solver": ("suelto",),
+    "pudrir": ("podrido",), "repudrir": ("repodrido",),
+    "estupefacer": ("estupefacto",), "licuefacer": ("licuefacto",), "liquefacer": ("liquefacto",),
+    "malfacer": ("malfecho",), "putrefacer": ("putrefacto",), "rarefacer": ("rarefacto",),
+    "torrefacer": ("torrefacto",), "tumefacer": ("tumefacto",),
 }  # fmt: skip
 
 # Verbs that are not used in every person
@@ -192,3 +209,12 @@ THIRD_PERSON = _verbs("acaecer acontecer atañer concernir")
 MOSTLY_THIRD = _verbs("competer incumbir ocurrir suceder")
 """The other persons are possible and rare."""
 NO_FUTURE = _verbs("soler")
+ONLY_I = _verbs("aguerrir arrecir aterir balbucir descolorir desvaír despavorir embaír empedernir preterir")
+"""Only the forms whose ending begins with i: aguerrimos, aguerría, aguerriera."""
+
+# Verbs of two infinitives, and prefixes that any verb may take
+
+SAME_AS = {"podrir": "pudrir", "repodrir": "repudrir"}
+"""Infinitive → the one whose forms it has: pudro, pudra."""
+PREFIXES = ("auto", "ciber", "foto", "hiper", "micro", "multi", "super", "tele", "ultra", "video")
+"""What is put before any verb and leaves its conjugation alone; no verb of another origin begins so and ends in one."""

@@ -195,7 +195,7 @@ def test_a_verb_has_the_least_regular_class_that_applies(
         (("huir", "preterite_indicative", "tu"), "regular -ir endings"),
         (("mantener", "present_subjunctive", "yo"), "irregular (model tener)"),
         (("construir", "present_subjunctive", "yo"), "-y- between u and a, e or o"),
-        (("conducir", "imperfect_subjunctive", "yo"), "strong preterite in -duj- (table ducir)"),
+        (("conducir", "imperfect_subjunctive", "yo"), "strong preterite in -duj-"),
         (("decir", "present_perfect_subjunctive", "yo"), "haber and the participle dicho, irregular"),
         (("hablar", "present_perfect_subjunctive", "yo"), "haber and the participle hablado"),
     ],
@@ -288,9 +288,86 @@ def test_a_verb_that_nobody_knows_has_six_persons_in_composed_letters(infinitive
                 assert all(unicodedata.is_normalized("NFC", form) for form in found)
 
 
-@pytest.mark.parametrize("name", ["E_IE", "O_UE", "IE_I", "I_I", "UE_U", "STRESSED_I", "HIATUS", "PLAIN_C", "DUCIR"])
+@pytest.mark.parametrize("name", ["E_IE", "O_UE", "IE_I", "I_I", "UE_U", "STRESSED_I", "HIATUS", "PLAIN_C", "ONLY_I"])
 def test_every_member_of_a_table_is_an_infinitive_of_its_kind(name: str) -> None:
     for infinitive in getattr(verb_tables, name):
         assert conjugate(infinitive).infinitive == infinitive
     assert not verb_tables.E_IE & verb_tables.O_UE
     assert all(verb.endswith(("ír", "ir")) for verb in verb_tables.I_I | verb_tables.IE_I | verb_tables.UE_U)
+
+
+# Verbs with two conjugations, of two infinitives, with a prefix, with a part of their forms
+
+
+@pytest.mark.parametrize(
+    ("infinitive", "forms"),
+    [
+        ("asolar", ("asuele", "asole")), ("restregar", ("restriegue", "restregue")), ("errar", ("yerre", "erre")),
+        ("emparentar", ("emparente", "empariente")), ("engrosar", ("engrose", "engruese")),
+        ("derrocar", ("derroque", "derrueque")), ("aterrar", ("aterre", "atierre")),
+        ("filiar", ("filíe", "filie")), ("afiliar", ("afilie", "afilíe")), ("desahuciar", ("desahucie", "desahúcie")),
+        ("contar", ("cuente",)), ("aferrarse", ("me aferre", "me afierre")),
+    ],
+)  # fmt: skip
+def test_two_conjugations_that_are_both_right_stand_in_one_cell(infinitive: str, forms: tuple[str, ...]) -> None:
+    assert conjugate(infinitive)["present_subjunctive", "yo"].forms == forms
+
+
+def test_where_the_stem_has_no_stress_the_two_are_one() -> None:
+    assert conjugate("asolar")["present_subjunctive", "nosotros"].forms == ("asolemos",)
+
+
+@pytest.mark.parametrize("infinitive", sorted(verb_tables.ONLY_I))
+def test_a_verb_of_endings_in_i_has_no_present_subjunctive(infinitive: str) -> None:
+    paradigm = conjugate(infinitive)
+    assert not any(paradigm["present_subjunctive", person].forms for person in Person)
+    assert [bool(paradigm["present_indicative", person].forms) for person in Person] == [False] * 3 + [True] * 2 + [
+        False
+    ]
+    assert paradigm["imperfect_subjunctive", "yo"].forms
+    assert paradigm.defective == "only the forms whose ending begins with i"
+
+
+@pytest.mark.parametrize(
+    ("infinitive", "tense", "person", "form"),
+    [
+        ("podrir", "present_subjunctive", "yo", "pudra"), ("podrir", "imperfect_subjunctive", "yo", "pudriera"),
+        ("repodrirse", "present_indicative", "el", "se repudre"),
+        ("autoconvencerse", "present_subjunctive", "yo", "me autoconvenza"),
+        ("autoproponer", "imperative_affirmative", "tu", "autopropón"),
+        ("superentender", "present_subjunctive", "yo", "superentienda"),
+        ("autorregir", "present_subjunctive", "nosotros", "autorrijamos"),
+        ("teleconducir", "imperfect_subjunctive", "ellos", "telecondujeran"),
+        ("telever", "present_indicative", "tu", "televés"),
+        ("rarefacer", "present_subjunctive", "yo", "rarefaga"), ("licuefacer", "preterite_indicative", "el", "licuefizo"),
+        ("rehenchir", "present_subjunctive", "yo", "rehíncha"),
+        ("rehenchir", "present_subjunctive", "nosotros", "rehinchamos"),
+        ("cafeinar", "present_subjunctive", "yo", "cafeíne"), ("mimeografiar", "present_subjunctive", "yo", "mimeografíe"),
+        ("redescontar", "present_subjunctive", "yo", "redescuente"),
+        ("contradecir", "future_indicative", "yo", "contradiré"), ("predecir", "future_indicative", "yo", "predeciré"),
+        ("interrogar", "present_subjunctive", "yo", "interrogue"), ("superar", "present_subjunctive", "yo", "supere"),
+        ("multar", "present_subjunctive", "yo", "multe"), ("ultrajar", "present_subjunctive", "yo", "ultraje"),
+    ],
+)  # fmt: skip
+def test_a_verb_follows_the_one_that_it_is_made_of_and_no_other(
+    infinitive: str, tense: str, person: str, form: str
+) -> None:
+    assert conjugate(infinitive)[tense, person].forms[0] == form
+
+
+@pytest.mark.parametrize(
+    ("infinitive", "participles"),
+    [
+        ("podrir", ("podrido",)), ("repodrir", ("repodrido",)), ("desvolver", ("desvuelto",)), ("solver", ("suelto",)),
+        ("rarefacer", ("rarefacto",)), ("autoimponer", ("autoimpuesto",)), ("autodescribir", ("autodescrito", "autodescripto")),
+    ],
+)  # fmt: skip
+def test_a_participle_keeps_its_prefix(infinitive: str, participles: tuple[str, ...]) -> None:
+    assert conjugate(infinitive).past_participle == participles
+
+
+@pytest.mark.parametrize(
+    ("infinitive", "forms"), [("guiar", ("no guieis", "no guiéis")), ("reír", ("no riais", "no riáis"))]
+)
+def test_a_negative_command_has_the_spellings_of_the_subjunctive(infinitive: str, forms: tuple[str, ...]) -> None:
+    assert conjugate(infinitive)["imperative_negative", "vosotros"].forms == forms

@@ -123,6 +123,9 @@ def test_a_terminal_without_unicode_gets_plain_symbols() -> None:
     [
         ([], "All 0 checks passed"),
         ([result("a", Status.OK)], "The check passed"),
+        ([result("a", Status.OK), result("b", Status.SKIPPED)], "The check passed, 1 skipped"),
+        ([*[result("a", Status.OK)] * 3, *[result("b", Status.SKIPPED)] * 2], "All 3 checks passed, 2 skipped"),
+        ([result("b", Status.SKIPPED)], "No check could judge yet"),
         ([result("a", Status.WARNING, "It is slow.")], "It is slow"),
         ([result("a", Status.WARNING, "Slow."), result("b", Status.CRITICAL, "Gone.")], "Gone; 1 other finding"),
         ([result("a", Status.CRITICAL, f"It differs: {'x' * 90}.")], "It differs"),

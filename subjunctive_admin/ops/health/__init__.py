@@ -25,7 +25,9 @@ from subjunctive_admin.errors import (
     ServerUnreachable,
     SubjunctiveError,
 )
-from subjunctive_admin.ops.health import checks as _declares_the_checks  # noqa: F401
+
+# Imported for the checks that they declare.
+from subjunctive_admin.ops.health import activity, catalog, checks, server, vacuum  # noqa: F401
 from subjunctive_admin.ops.health.registry import CHECK_SECONDS, Check, Outcome, Previous, Probe, registered, selected
 from subjunctive_admin.ops.health.report import CheckResult, HealthReport, health_text
 from subjunctive_admin.ops.pool import beside
@@ -68,7 +70,7 @@ def run_health(
     started = datetime.now(UTC)
     own = _own_connections(database)
     try:
-        server, lost = _contact(database, own)
+        contacted, lost = _contact(database, own)
         results = []
         for number, one in enumerate(chosen, 1):
             say(f"{number} of {len(chosen)}: {one.title}")
@@ -77,7 +79,7 @@ def run_health(
     finally:
         own.dispose()
     run_id = f"health-{started:%Y%m%d-%H%M%S}"
-    return HealthReport(run_id, started, datetime.now(UTC), server, tuple(results))
+    return HealthReport(run_id, started, datetime.now(UTC), contacted, tuple(results))
 
 
 def _own_connections(database: Database) -> Database:
@@ -98,14 +100,14 @@ def _contact(database: Database, own: Database) -> tuple[dict[str, Any], Databas
         lost = ServerUnreachable(f"The server did not answer within {CHECK_SECONDS:.0f} s.")
     url = database.url
     host = url.query.get("host") or url.host or "localhost"
-    server = {
+    known = {
         "version": None,
         "address": host if isinstance(host, str) else ", ".join(host),
         "role": url.username,
         "database": url.database,
         "embedded": database.settings.uses_embedded,
     }
-    return {**server, **facts} if isinstance(facts, dict) else server, lost
+    return {**known, **facts} if isinstance(facts, dict) else known, lost
 
 
 def _read_facts(own: Database) -> dict[str, str]:

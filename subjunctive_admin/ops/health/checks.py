@@ -17,7 +17,7 @@ from sqlalchemy.pool import Pool
 
 from subjunctive_admin import schema
 from subjunctive_admin.db import NEWEST_MAJOR, OLDEST_MAJOR, Database
-from subjunctive_admin.errors import DatabaseUnavailable, NoConnectionLeft
+from subjunctive_admin.errors import DatabaseUnavailable
 from subjunctive_admin.models import (
     TWELVE_TABLES,
     Exercise,
@@ -28,40 +28,25 @@ from subjunctive_admin.models import (
     User,
     UserProgressSummary,
 )
-from subjunctive_admin.ops.health.registry import ACTIVITY, SCHEMA, Limits, Outcome, Probe, Readings, check, said_limit
-from subjunctive_admin.ops.health.report import CONNECTIVITY
+from subjunctive_admin.ops.health.grading import full_server, graded, milliseconds, named, percent, worst
+from subjunctive_admin.ops.health.registry import (
+    ACTIVITY,
+    CONNECTIVITY,
+    SCHEMA,
+    Limits,
+    Outcome,
+    Probe,
+    Readings,
+    check,
+    said_limit,
+)
 from subjunctive_admin.ops.pool import ConnectionBudget, read_budget
 from subjunctive_admin.pooling import PoolReading, percentile
 from subjunctive_admin.settings import Settings
 from subjunctive_admin.vocabulary import DifficultyLevel, Status
 
-_NAMED = 3
 _ROUND_TRIPS, _ROUNDS, _MOST_AT_ONCE, _READS = 7, 8, 10, 5
 _COUNTED_EXACTLY = 10_000
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:.1f} ms" if seconds < 0.01 else f"{1000 * seconds:.0f} ms"
-
-
-def _share(part: float) -> str:
-    return f"{100 * part:.0f}\u202f%"
-
-
-def _graded(value: float, warning: float, critical: float) -> Status:
-    return Status.CRITICAL if value >= critical else Status.WARNING if value >= warning else Status.OK
-
-
-def _worst(*statuses: Status) -> Status:
-    order = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
-    return min(statuses, key=order.index)
-
-
-def _named(sentences: list[str]) -> str:
-    """The first few, shortened, and how many more there are."""
-    first = "; ".join(one if len(one) <= 160 else f"{one[:159]}…" for one in sentences[:_NAMED])
-    more = len(sentences) - _NAMED
-    return f"{first}; and {more} more" if more > 0 else first
 
 
 def _no_connection(error: DatabaseUnavailable) -> Outcome:
@@ -86,8 +71,8 @@ def connectivity(probe: Probe) -> Outcome:
         if trips[-1] >= probe.settings.round_trip_critical:
             break
     median = percentile(trips, 0.5)
-    status = _graded(median, probe.settings.round_trip_warning, probe.settings.round_trip_critical)
-    observed = _milliseconds(median)
+    status = graded(median, probe.settings.round_trip_warning, probe.settings.round_trip_critical)
+    observed = milliseconds(median)
     if status is not Status.OK:
         return Outcome(status, observed, f"The server takes {observed} to answer select 1.")
     major = probe.connection.scalar(text("SELECT current_setting('server_version_num')::int / 10000"))
@@ -118,15 +103,9 @@ def schema_integrity(probe: Probe) -> Outcome:
         number = f"{len(differences)} difference{'s' if len(differences) > 1 else ''}"
         if len(differences) > 1:  # one is told in full, of several only which
             differences = [one.partition(": expected ")[0] for one in differences]
-        said = f"The schema is not the one the migrations make: {_named(differences)}."
+        said = f"The schema is not the one the migrations make: {named(differences)}."
         return Outcome(Status.CRITICAL, number, said)
     return Outcome(Status.OK, "0 differences", f"The schema is exactly what migration {state.head} makes.")
-
-
-def _full_server(error: DatabaseUnavailable) -> Outcome:
-    if isinstance(error, NoConnectionLeft):
-        return Outcome(Status.CRITICAL, "none free", error.message, error.next_step)
-    return Outcome(Status.UNKNOWN, None, f"Could not look: {error.message}", error.next_step)
 
 
 @check(
@@ -135,10 +114,10 @@ def _full_server(error: DatabaseUnavailable) -> Outcome:
     group=ACTIVITY,
     remedy="close idle sessions, or raise SUBJUNCTIVE_POOL_SIZE",
     limits=lambda s: Limits(
-        f"{_share(s.connections_warning)} or p95 {said_limit(s.pool_wait_warning)}",
-        f"{_share(s.connections_critical)}, p95 {said_limit(s.pool_wait_critical)} or a timeout",
+        f"{percent(s.connections_warning)} or p95 {said_limit(s.pool_wait_warning)}",
+        f"{percent(s.connections_critical)}, p95 {said_limit(s.pool_wait_critical)} or a timeout",
     ),
-    unreachable=_full_server,
+    unreachable=full_server,
 )
 def pool(probe: Probe) -> Outcome:
     """This process' pool hands out connections in time, none timed out, and the server has connections left."""
@@ -157,17 +136,17 @@ def _judge_pool(settings: Settings, budget: ConnectionBudget, p95: float, waitin
     if waiting:
         said = "Every connection of this process' pool is in use, and none came free while the check waited."
         return Outcome(Status.CRITICAL, f"{used}, none free in the pool", said)
-    observed = f"{used}, p95 {_milliseconds(p95)}"
+    observed = f"{used}, p95 {milliseconds(p95)}"
     if timeouts:
         said = f"{timeouts} caller{'s' if timeouts > 1 else ''} of this process got no connection since it started."
         return Outcome(Status.CRITICAL, f"{observed}, {timeouts} timeouts", said)
-    server = _graded(budget.share, settings.connections_warning, settings.connections_critical)
-    waits = _graded(p95, settings.pool_wait_warning, settings.pool_wait_critical)
-    if server is not Status.OK and _worst(server, waits) is server:
-        said = f"The server has {budget.used} of its {budget.available} connections in use ({_share(budget.share)})."
+    server = graded(budget.share, settings.connections_warning, settings.connections_critical)
+    waits = graded(p95, settings.pool_wait_warning, settings.pool_wait_critical)
+    if server is not Status.OK and worst(server, waits) is server:
+        said = f"The server has {budget.used} of its {budget.available} connections in use ({percent(budget.share)})."
         return Outcome(server, observed, said, "name the sessions: subjunctive-admin pool")
     if waits is not Status.OK:
-        return Outcome(waits, observed, f"Callers wait {_milliseconds(p95)} (p95) for a connection of the pool.")
+        return Outcome(waits, observed, f"Callers wait {milliseconds(p95)} (p95) for a connection of the pool.")
     return Outcome(Status.OK, observed, "The pool hands out connections at once and the server has room.")
 
 
@@ -270,11 +249,11 @@ def _judge_tables(missing: list[str], broken: list[str], unseen: list[str], rows
     if missing or broken:
         faults = [*(f"{name} is missing" for name in missing), *(f"{said} cannot be read" for said in broken)]
         remedy = "subjunctive-admin setup" if len(missing) == total else None
-        return Outcome(Status.CRITICAL, observed, f"{_named(faults)}.", remedy)
+        return Outcome(Status.CRITICAL, observed, f"{named(faults)}.", remedy)
     if unseen:
         denied = all("no SELECT right" in one for one in unseen)
         remedy = "grant this role SELECT on the tables" if denied else "name the sessions: subjunctive-admin pool"
-        return Outcome(Status.UNKNOWN, observed, f"Could not look at {_named(unseen)}.", remedy)
+        return Outcome(Status.UNKNOWN, observed, f"Could not look at {named(unseen)}.", remedy)
     return Outcome(Status.OK, observed, f"All {total} tables can be read; they hold about {rows:,} rows.")
 
 
@@ -382,13 +361,13 @@ def performance(probe: Probe) -> Outcome:
     settings = probe.settings
     times = _read_times(probe)
     slowest, title = max((percentile(taken, 0.95), title) for title, taken in times.items())
-    observed, readings = _milliseconds(slowest), Readings(times, settings.read_warning, settings.read_critical)
-    status = _graded(slowest, settings.read_warning, settings.read_critical)
+    observed, readings = milliseconds(slowest), Readings(times, settings.read_warning, settings.read_critical)
+    status = graded(slowest, settings.read_warning, settings.read_critical)
     if status is not Status.OK:
         return Outcome(status, observed, f"Reading {title} takes {observed} (p95).", readings=readings)
     bare = [f"{read.title} ({read.table}: {', '.join(read.index)})" for read in _without_index(probe.connection)]
     if bare:
-        said = f"No valid index serves {_named(bare)}; the read slows down as the table grows."
+        said = f"No valid index serves {named(bare)}; the read slows down as the table grows."
         return Outcome(Status.WARNING, observed, said, readings=readings)
     said = f"The slowest of {len(READS)} common reads, {title}, takes {observed} (p95)."
     return Outcome(Status.OK, observed, said, readings=readings)

@@ -26,6 +26,10 @@ STORAGE = "Storage and backup"
 SERVER = "Server and roles"
 INTEGRITY = "Application integrity"
 """The groups of a report."""
+_ORDER = (ACTIVITY, VACUUM, SCHEMA, STORAGE, SERVER, INTEGRITY)
+
+CONNECTIVITY = "connectivity"
+"""The check that comes first: without a connection no other can look."""
 
 CHECK_SECONDS = 5.0
 """How long one check may look before the answer is `unknown`; also its statement timeout."""
@@ -157,8 +161,9 @@ def check(
 
 
 def registered() -> list[Check]:
-    """Every check in the order of declaration, which is the order of a report."""
-    return list(_checks.values())
+    """Every check in the order of a report: the connection first, then by group as declared."""
+    places = {group: place for place, group in enumerate(_ORDER)}
+    return sorted(_checks.values(), key=lambda one: (one.id != CONNECTIVITY, places.get(one.group, len(places))))
 
 
 def selected(only: Sequence[str]) -> list[Check]:

@@ -10,11 +10,10 @@ from textwrap import wrap
 from typing import Any
 
 from subjunctive_admin.look.markup import SYMBOLS, URGENCY
-from subjunctive_admin.ops.health.registry import Readings
+from subjunctive_admin.ops.health.registry import CONNECTIVITY, Readings
 from subjunctive_admin.vocabulary import EXIT_CODE_OF_STATUS, Status, overall
 
 CONTRACT_VERSION = 1
-CONNECTIVITY = "connectivity"
 
 _WIDTH = 80
 _LONGEST_TITLE = 90
@@ -107,12 +106,22 @@ class HealthReport:
     def headline(self) -> str:
         """The most urgent finding and how many others there are, without full stop."""
         if not self.findings:
-            return f"All {len(self.checks)} checks passed" if len(self.checks) != 1 else "The check passed"
+            return self._passed
         first, others = self.findings[0], len(self.findings) - 1
         said, _ = first.sentences
         if others == 0:
             return said
         return f"{said}; {others} other finding{'s' if others > 1 else ''}"
+
+    @property
+    def _passed(self) -> str:
+        """Without a finding: what was skipped has not passed."""
+        skipped = self.counts[Status.SKIPPED]
+        passed = len(self.checks) - skipped
+        if skipped and not passed:
+            return "No check could judge yet"
+        said = f"All {passed} checks passed" if passed != 1 else "The check passed"
+        return f"{said}, {skipped} skipped" if skipped else said
 
     @property
     def is_unreachable(self) -> bool:
