@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from subjunctive_admin.db import Database, explain
 from subjunctive_admin.errors import Busy, CouldNotBegin, WriteRefused
 from subjunctive_admin.models.base import SCHEMAS
+from subjunctive_admin.ops.health.grading import lasting, sized
 from subjunctive_admin.ops.pool import beside
 
 _SCHEMAS = ["public", *SCHEMAS]
@@ -499,19 +500,3 @@ def read_indexes(connection: Connection) -> tuple[IndexFigures, ...]:
         {"schemas": _SCHEMAS, "leftover": _LEFTOVER},
     ).mappings()
     return tuple(IndexFigures(**row) for row in rows)
-
-
-def sized(amount: float) -> str:
-    """`1.2 GB`, `310 kB`: bytes in powers of ten."""
-    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if amount >= length:
-            return f"{amount / length:.3g} {unit}"
-    return f"{amount:.0f} bytes"
-
-
-def lasting(seconds: float) -> str:
-    """`40 s`, `12 min`, `5 h`, `16 d`: a time as a person would say it."""
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -20,7 +20,8 @@ from subjunctive_admin.look import (
 )
 from subjunctive_admin.look.fragments import Row
 from subjunctive_admin.look.markup import number
-from subjunctive_admin.ops.maintenance import Outcome, Result, TableFigures, Task, lasting, sized
+from subjunctive_admin.ops.health.grading import lasting, sized
+from subjunctive_admin.ops.maintenance import Outcome, Result, TableFigures, Task
 from subjunctive_admin.ops.upkeep import STATUS_OF_OUTCOME, Upkeep, change, cleaning_lines
 from subjunctive_admin.vocabulary import Status
 

@@ -10,6 +10,7 @@ from subjunctive_admin.look import (
     Column,
     Finding,
     Findings,
+    GroupRow,
     Header,
     KeyFigures,
     Note,
@@ -19,6 +20,7 @@ from subjunctive_admin.look import (
     reference_line,
 )
 from subjunctive_admin.look.fragments import Row
+from subjunctive_admin.ops.health.grading import lasting
 from subjunctive_admin.ops.pool import Course, OtherProcess, PoolReport, Sample, said_claim, said_replaced
 from subjunctive_admin.pooling import PoolReading, percentile
 from subjunctive_admin.vocabulary import Status
@@ -148,13 +150,11 @@ def _suspects(report: PoolReport) -> list[Any]:
     if not report.suspects:
         return []
     lead = "Held for longer than a piece of work should take; below, where each was taken, innermost first."
-    columns: list[Column | str] = ["Task or thread", Column("Held, s", decimals=0), Column("Taken at", code=True)]
     rows: list[Row] = []
     for one in report.suspects:
-        lines = one.stack or ("not known",)
-        rows.append([one.owner, one.seconds, lines[0]])
-        rows += [["", "", line] for line in lines[1:]]
-    return [Section("Connections that may have been forgotten", lead), Table(columns, rows)]
+        rows.append(GroupRow(f"{one.owner}, for {lasting(one.seconds)}"))
+        rows += [[line] for line in one.stack or ("not known",)]
+    return [Section("Connections that may have been forgotten", lead), Table([Column("Taken at", code=True)], rows)]
 
 
 def _processes_lead(report: PoolReport) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from subjunctive_admin.db import Database
 from subjunctive_admin.narration import symbol
 from subjunctive_admin.ops.cleaning import Cleaned, Leftovers, clean, read_leftovers
+from subjunctive_admin.ops.health.grading import sized
 from subjunctive_admin.ops.maintenance import (
     Outcome,
     Plan,
@@ -25,7 +26,6 @@ from subjunctive_admin.ops.maintenance import (
     optimize,
     plan_of,
     read_tables,
-    sized,
 )
 from subjunctive_admin.vocabulary import Status
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import Busy, CouldNotBegin, ServerUnreachable, WriteRefused
+from subjunctive_admin.ops.health.grading import lasting, sized
 from subjunctive_admin.ops.maintenance import (
     Action,
     Outcome,
@@ -26,10 +27,8 @@ from subjunctive_admin.ops.maintenance import (
     Result,
     Task,
     Worth,
-    lasting,
     optimize,
     read_plan,
-    sized,
 )
 from tests.conftest import Cluster
 

@@ -17,7 +17,8 @@ from subjunctive_admin import cli, practice
 from subjunctive_admin.db import Database
 from subjunctive_admin.narration import Narrator
 from subjunctive_admin.ops.cleaning import Cleaned
-from subjunctive_admin.ops.maintenance import Action, Outcome, Result, Task, sized
+from subjunctive_admin.ops.health.grading import sized
+from subjunctive_admin.ops.maintenance import Action, Outcome, Result, Task
 from subjunctive_admin.ops.upkeep import change, look, maintain, upkeep_text
 from subjunctive_admin.vocabulary import Status
 from tests.builders import make_user
