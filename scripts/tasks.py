@@ -53,6 +53,7 @@ TASKS: dict[str, list[list[str]]] = {
         [PYTHON, "benchmarks/bulk_load.py"],
         [PYTHON, "-m", "benchmarks.recording"],
         [PYTHON, "benchmarks/spanish.py"],
+        [PYTHON, "benchmarks/pool.py"],
     ],
 }
 CI = ("lint", "test", "notebooks", "matrix", "faults", "browser")

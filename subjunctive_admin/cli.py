@@ -385,12 +385,30 @@ def _write_file(path: Path, text: str) -> None:
 
 @app.command()
 def pool(as_json: AsJson = False) -> None:
-    """Show this process' connection pool, the server's budget and the suite's other sessions."""
+    """Show who holds connections: this process, the suite's others with what they publish, and the server's budget."""
     from subjunctive_admin.ops.pool import pool_report, pool_text  # noqa: PLC0415
 
     with _database("pool") as database:
         result = pool_report(database)
     _print_json(result.as_dict()) if as_json else _print(pool_text(result))
+    raise typer.Exit(EXIT_CODE_OF_STATUS[result.status])
+
+
+@app.command()
+def optimize(
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this, only say what is worth doing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is worth doing to tables, indexes and leftovers (exit code 1), or do it (2 when some was not done)."""
+    from subjunctive_admin.ops.upkeep import look, maintain, upkeep_text  # noqa: PLC0415
+
+    narrator = Narrator()
+    with _set_up_database("optimize") as database:
+        result = look(database)
+        if apply:
+            result = maintain(database, result, narrator.bar)
+    narrator.progress("")
+    _print_json(result.as_dict()) if as_json else _print(upkeep_text(result, ascii_only=not can_encode(sys.stdout)))
     raise typer.Exit(EXIT_CODE_OF_STATUS[result.status])
 
 

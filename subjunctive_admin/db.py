@@ -41,17 +41,22 @@ from subjunctive_admin.errors import (
 from subjunctive_admin.models import Base
 from subjunctive_admin.models.rules import sentences
 from subjunctive_admin.pooling import (
+    Holder,
     MeasuredAsyncQueuePool,
+    MeasuredNullPool,
+    MeasuredPool,
     MeasuredQueuePool,
     PoolMonitor,
     PoolReading,
     read_pool,
 )
+from subjunctive_admin.publishing import PoolPublisher
 from subjunctive_admin.settings import Settings, load_settings
 
 OLDEST_MAJOR, NEWEST_MAJOR = 15, 18
 _IDLE_IN_TRANSACTION_SECONDS = 600
 _APPLICATION_NAME_BYTES = 63
+_ENGINES = {"sync": "engine", "async": "async_engine"}
 
 
 class Database:
@@ -71,12 +76,15 @@ class Database:
         self.driver_options = dict(driver_options or {})
         self.monitor = PoolMonitor()
         self.async_monitor = PoolMonitor()
+        self.publisher: PoolPublisher | None = None
 
     @property
     def application_name(self) -> str:
         """`subjunctive:<purpose>:<host>:<pid>`, as other sessions see it in pg_stat_activity."""
-        name = f"subjunctive:{self.purpose}:{socket.gethostname()}:{os.getpid()}"
-        return name.encode("ascii", "replace").decode()[:_APPLICATION_NAME_BYTES]
+        start, end = f"subjunctive:{self.purpose}:", f":{os.getpid()}"
+        name = f"{start}{socket.gethostname()}".encode("ascii", "replace").decode()
+        # The host is what may be cut: without the process id two processes would be one.
+        return f"{name[: _APPLICATION_NAME_BYTES - len(end)]}{end}"
 
     @cached_property
     def engine(self) -> Engine:
@@ -129,21 +137,60 @@ class Database:
 
     def pool_reading(self) -> PoolReading:
         """The sync pool now."""
-        return read_pool(self.engine.pool, self.monitor)
+        return read_pool(self.engine.pool, self.monitor, self.settings.pool_hold_suspect)
 
     def async_pool_reading(self) -> PoolReading:
         """The async pool now."""
-        return read_pool(self.async_engine.sync_engine.pool, self.async_monitor)
+        return read_pool(self.async_engine.sync_engine.pool, self.async_monitor, self.settings.pool_hold_suspect)
 
-    def dispose(self) -> None:
-        """Close the sync engine's idle connections."""
+    def pool_readings(self) -> dict[str, PoolReading]:
+        """The pools that were used so far, by `sync` and `async`."""
+        readings = {"sync": self.pool_reading, "async": self.async_pool_reading}
+        return {name: readings[name]() for name, attribute in _ENGINES.items() if attribute in self.__dict__}
+
+    def leak_suspects(self, longer_than: float | None = None) -> list[Holder]:
+        """Who of this process holds a connection suspiciously long, in seconds; longest first."""
+        limit = self.settings.pool_hold_suspect if longer_than is None else longer_than
+        held = [*self.monitor.holders(limit), *self.async_monitor.holders(limit)]
+        return sorted(held, key=lambda one: -one.seconds)
+
+    def publish_pool(self, interval: float = 15.0) -> PoolPublisher:
+        """Write a sample of this process' pools to ops.pool_samples every `interval` seconds, until `dispose`.
+
+        A thread does it over a connection of its own; what fails is counted in the publisher and never raised.
+        Raises `UsageError` for an interval below 0.05 s or beyond a day, `WriteRefused` when nothing may be written.
+        """
+        self._refuse_unless_allowed(write=True)
+        self._stop_publishing()
+        beside = create_engine(self.url, poolclass=NullPool, connect_args=self._driver_arguments())
+        self._limit(beside)
+        self.publisher = PoolPublisher(beside.begin, lambda: (self.application_name, self.pool_readings()), interval)
+        return self.publisher
+
+    def reset_pool(self) -> None:
+        """Give the sync engine an empty pool; connections in use finish and are closed when they come back."""
         if "engine" in self.__dict__:
             self.engine.dispose()
 
-    async def dispose_async(self) -> None:
-        """Close the async engine's idle connections."""
+    async def reset_async_pool(self) -> None:
+        """The async twin of `reset_pool`."""
         if "async_engine" in self.__dict__:
             await self.async_engine.dispose()
+
+    def dispose(self) -> None:
+        """Stop publishing and close the sync engine's idle connections."""
+        self._stop_publishing()
+        self.reset_pool()
+
+    async def dispose_async(self) -> None:
+        """Stop publishing and close the async engine's idle connections."""
+        self._stop_publishing(wait=0)  # a loop waits for nobody
+        await self.reset_async_pool()
+
+    def _stop_publishing(self, wait: float = 1.0) -> None:
+        if self.publisher is not None:
+            self.publisher.stop(wait)
+            self.publisher = None
 
     def _refuse_unless_allowed(self, write: bool) -> None:
         if write and self.settings.read_only:
@@ -158,16 +205,9 @@ class Database:
 
     def _engine_options(self, pool: type) -> dict[str, Any]:
         settings = self.settings
-        arguments: dict[str, Any] = {
-            **self.driver_options,
-            "application_name": self.application_name,
-            "connect_timeout": settings.connect_timeout,
-        }
         if settings.pooler == "transaction":
             # A transaction pooler gives each transaction another backend: nothing may live longer than one.
-            return {"poolclass": NullPool, "connect_args": {**arguments, "prepare_threshold": None}}
-        given = self.url.query.get("options", "")
-        arguments["options"] = " ".join([*([given] if isinstance(given, str) else given), *self._startup_options()])
+            return {"poolclass": MeasuredNullPool, "connect_args": self._driver_arguments()}
         return {
             "poolclass": pool,
             "pool_size": settings.pool_size,
@@ -175,8 +215,20 @@ class Database:
             "pool_timeout": settings.pool_timeout,
             "pool_recycle": settings.pool_recycle,
             "pool_pre_ping": True,
-            "connect_args": arguments,
+            "connect_args": self._driver_arguments(),
         }
+
+    def _driver_arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            **self.driver_options,
+            "application_name": self.application_name,
+            "connect_timeout": self.settings.connect_timeout,
+        }
+        if self.settings.pooler == "transaction":
+            return {**arguments, "prepare_threshold": None}
+        given = self.url.query.get("options", "")
+        options = " ".join([*([given] if isinstance(given, str) else given), *self._startup_options()])
+        return {**arguments, "options": options}
 
     def _session_settings(self) -> dict[str, str]:
         return {
@@ -194,8 +246,12 @@ class Database:
     def _prepare(self, engine: Engine, monitor: PoolMonitor) -> None:
         event.listen(engine, "connect", _refuse_old_server)
         monitor.attach(engine.pool)
-        if isinstance(engine.pool, MeasuredQueuePool | MeasuredAsyncQueuePool):
-            engine.pool.monitor = monitor
+        assert isinstance(engine.pool, MeasuredPool)
+        engine.pool.monitor = monitor
+        self._limit(engine)
+
+    def _limit(self, engine: Engine) -> None:
+        """Behind a pooler the settings of a session hold for a transaction, and are given at its begin."""
         if self.settings.pooler == "transaction":
             settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self._session_settings().items())
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(settings))

@@ -22,6 +22,7 @@ _SYMBOLS = {
 _ASCII = {Status.OK: "ok", Status.CRITICAL: "x", Status.SKIPPED: "-"}
 _WIDTH = 80
 _LABEL = 38
+_BAR = 20
 
 
 def can_encode(stream: TextIO, sample: str = "✓✕–·") -> bool:
@@ -69,6 +70,12 @@ class Narrator:
     def counter(self, label: str) -> Callable[[int, int], None]:
         """A callback for long work: `(done, total)` becomes the live line `label: 3 of 9`."""
         return lambda done, total: self.progress(f"{label}: {done} of {total}")
+
+    def bar(self, done: int, total: int, said: str = "") -> None:
+        """Show how far long work is as a bar, with what is being done now; like `progress`, nothing remains of it."""
+        full = _BAR * done // max(total, 1)
+        drawn = "#" * full + "-" * (_BAR - full) if self._ascii else "█" * full + "░" * (_BAR - full)
+        self.progress(f"{drawn} {done} of {total}  {said}")
 
     @contextmanager
     def step(self, label: str, *, indent: int = 2) -> Iterator[Step]:

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     connections_critical: float = Field(0.95, gt=0, le=1, description="Share of the server's connections in use.")
     pool_wait_warning: float = Field(0.05, gt=0, description="Seconds (p95) to wait for a pooled connection.")
     pool_wait_critical: float = Field(1.0, gt=0, description="Seconds (p95) to wait for a pooled connection.")
+    pool_hold_suspect: float = Field(60.0, gt=0, description="Seconds after which a held connection may be forgotten.")
+    pool_samples_days: float = Field(14.0, gt=0, description="Days after which samples of pools have expired.")
     report_timeout: float = Field(600.0, gt=0, description="Seconds one notebook may take in all.")
     read_warning: float = Field(0.1, gt=0, description="Seconds (p95) for a common read before health warns.")
     read_critical: float = Field(1.0, gt=0, description="Seconds (p95) for a common read before health is critical.")

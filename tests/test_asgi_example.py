@@ -162,16 +162,19 @@ async def test_without_a_server_it_answers_503_and_shows_no_address(
     assert "s3cr3t" not in said
 
 
-async def test_the_pool_closes_with_the_server(database: Database) -> None:
+async def test_the_pool_is_published_while_the_server_runs_and_closes_with_it(database: Database) -> None:
     backend = runpy.run_path(str(EXAMPLE))["Backend"](database)
     coming = iter(["lifespan.startup", "lifespan.shutdown"])
     sent: list[str] = []
+
+    publishers = []
 
     async def receive() -> dict[str, Any]:
         return {"type": next(coming)}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message["type"])
+        publishers.append(database.publisher)
 
     async with database.async_session():
         assert database.async_pool_reading().checked_out == 1
@@ -179,6 +182,8 @@ async def test_the_pool_closes_with_the_server(database: Database) -> None:
 
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert database.async_pool_reading().idle == 0
+    started, ended = publishers
+    assert (started is not None, ended) == (True, None)
 
 
 async def test_the_entry_point_opens_the_database_that_the_settings_name(

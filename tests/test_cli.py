@@ -347,10 +347,10 @@ def test_setup_makes_an_empty_database_ready_and_says_the_environment(run: Run, 
     first = run("setup", "--environment", "staging", on=empty_database)
     assert (first.code, first.out) == (
         0,
-        "The database is at revision 0004, the newest, and is marked staging.\n",
+        "The database is at revision 0005, the newest, and is marked staging.\n",
     )
     again = run("setup", "--json", on=empty_database)
-    assert (again.code, json.loads(again.out)) == (0, {"revision": "0004", "head": "0004", "environment": "staging"})
+    assert (again.code, json.loads(again.out)) == (0, {"revision": "0005", "head": "0005", "environment": "staging"})
 
 
 def test_the_sql_of_a_migration_runs_on_an_empty_database(run: Run, empty_database: Database) -> None:
@@ -362,8 +362,8 @@ def test_the_sql_of_a_migration_runs_on_an_empty_database(run: Run, empty_databa
 
 
 def test_migrating_goes_down_and_up_again(run: Run, database: Database) -> None:
-    assert run("migrate", "--to", "base", on=database).out == "The database is at revision base; the newest is 0004.\n"
-    assert run("migrate", on=database).out == "The database is at revision 0004; the newest is 0004.\n"
+    assert run("migrate", "--to", "base", on=database).out == "The database is at revision base; the newest is 0005.\n"
+    assert run("migrate", on=database).out == "The database is at revision 0005; the newest is 0005.\n"
 
 
 def test_a_revision_that_is_not_there_is_named(run: Run, database: Database) -> None:

@@ -73,7 +73,7 @@ def test_the_guide_lists_every_notebook() -> None:
 
 def test_a_setup_that_is_not_applied_changes_nothing_and_says_what_it_would(empty_database: Database) -> None:
     outcome = overview.set_up(empty_database, environment=None, apply=False)
-    assert "migrate from an empty database to 0004" in outcome.headline
+    assert "migrate from an empty database to 0005" in outcome.headline
     with empty_database.connection() as connection:
         assert schema.current_revision(connection) is None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +14,23 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from subjunctive_admin.db import Database
-from subjunctive_admin.errors import NoConnectionLeft
+from subjunctive_admin.errors import NoConnectionLeft, ServerUnreachable
 from subjunctive_admin.pooling import MeasuredQueuePool, PoolMonitor, percentile, read_pool
 from tests.conftest import close
 
 Sized = Callable[..., Database]
+
+
+def eventually(met: Callable[[], bool]) -> bool:
+    """Whether it is so within five seconds."""
+    deadline = time.monotonic() + 5
+    while not met() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return met()
 
 
 @pytest.fixture
@@ -123,6 +133,170 @@ def test_a_connection_that_broke_is_counted_as_replaced(sized: Sized) -> None:
     with one.engine.connect():
         pass
     assert (one.pool_reading().invalidations, one.pool_reading().connects) == (1, 2)
+
+
+def test_a_connection_that_died_idle_is_found_by_the_ping_and_replaced(sized: Sized) -> None:
+    one, other = sized(2, 0), sized(1, 0)
+    with one.engine.connect() as first, one.engine.connect():
+        name = one.application_name
+        assert first.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :n"), {"n": name}) == 2
+    with other.engine.connect() as killer:
+        killer.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :n AND pid <> :me"),
+            {"n": name, "me": killer.scalar(text("SELECT pg_backend_pid()"))},
+        )
+    with one.engine.connect(), one.engine.connect():
+        pass
+    reading = one.pool_reading()
+    assert (reading.reconnects, reading.invalidations, reading.recycles, reading.connects) == (2, 0, 0, 4)
+
+
+def test_a_connection_that_broke_in_use_is_an_invalidation_and_no_reconnect(sized: Sized) -> None:
+    one = sized(1, 0)
+    with pytest.raises(ServerUnreachable), one.connection() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    with one.engine.connect():
+        pass
+    reading = one.pool_reading()
+    assert (reading.invalidations, reading.reconnects, reading.connects) == (1, 0, 2)
+
+
+def test_a_connection_past_its_age_is_recycled(empty_database: Database) -> None:
+    settings = empty_database.settings.model_copy(update={"pool_recycle": 1})
+    one = Database(empty_database.url, settings)
+    with one.engine.connect():
+        pass
+    time.sleep(1.05)
+    assert one.pool_reading().oldest_s > 1
+    with one.engine.connect():
+        pass
+    reading = one.pool_reading()
+    assert (reading.recycles, reading.reconnects, reading.invalidations) == (1, 0, 0)
+    assert reading.oldest_s < 1
+    one.dispose()
+    assert one.pool_reading().oldest_s == 0
+
+
+def test_callers_that_wait_now_are_pending(sized: Sized) -> None:
+    one = sized(1, 0, timeout=5)
+
+    def take() -> None:
+        with one.engine.connect():
+            pass
+
+    callers = [threading.Thread(target=take) for _ in range(3)]
+    with one.engine.connect():
+        for caller in callers:
+            caller.start()
+        assert eventually(lambda: one.pool_reading().pending == 3)
+    for caller in callers:
+        caller.join()
+    assert one.pool_reading().pending == 0
+
+
+def forgetful(database: Database) -> Connection:
+    return database.engine.connect()
+
+
+def test_a_connection_held_too_long_is_a_suspect_with_the_stack_of_who_took_it(sized: Sized) -> None:
+    one = sized(1, 1)
+    kept = forgetful(one)
+    with one.engine.connect():
+        assert eventually(lambda: len(one.leak_suspects(longer_than=0.02)) == 2)
+    (found,) = one.leak_suspects(longer_than=0.02)
+
+    assert found.owner == threading.current_thread().name
+    assert found.seconds > 0.02
+    assert found.stack[0].startswith("tests/test_pooling.py:")
+    assert found.stack[0].endswith(" in forgetful")
+    assert "test_a_connection_held_too_long" in found.stack[1]
+    assert not [line for line in found.stack if "sqlalchemy" in line]
+    assert one.leak_suspects() == []
+    assert one.pool_reading().suspects == 0
+    kept.close()
+    assert one.leak_suspects(longer_than=0) == []
+
+
+def test_suspects_are_counted_beyond_the_setting(empty_database: Database) -> None:
+    settings = empty_database.settings.model_copy(update={"pool_hold_suspect": 0.01})
+    one = Database(empty_database.url, settings)
+    with one.session(), one.session():
+        assert eventually(lambda: one.pool_reading().suspects == 2)
+        assert "test_suspects_are_counted" in one.leak_suspects()[0].stack[0]
+    assert one.pool_reading().suspects == 0
+    one.dispose()
+
+
+async def take_async(database: Database, until: asyncio.Event) -> None:
+    async with database.async_engine.connect():
+        await until.wait()
+
+
+async def test_an_async_holder_is_named_by_its_task_and_where_it_awaits(sized: Sized) -> None:
+    one, until = sized(1, 0, timeout=5), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for name in ("first order", "second order"):
+            tasks.create_task(take_async(one, until), name=name)
+        while not (one.async_pool_reading().pending and one.leak_suspects(longer_than=0.001)):  # noqa: ASYNC110 - time has to pass
+            await asyncio.sleep(0.01)
+        (found,) = one.leak_suspects(longer_than=0.001)
+        until.set()
+
+    assert found.owner == "first order"
+    assert found.stack[0].endswith(" in take_async")
+    assert one.async_pool_reading().pending == 0
+
+
+def test_a_reset_closes_what_is_idle_and_lets_what_is_in_use_finish(sized: Sized) -> None:
+    one = sized(2, 0)
+    with one.engine.connect() as used, one.engine.connect():
+        before = used.scalar(text("SELECT pg_backend_pid()"))
+        one.reset_pool()
+        with one.engine.connect() as fresh:
+            assert used.scalar(text("SELECT pg_backend_pid()")) == before
+            assert one.pool_reading().checked_out == 3
+            assert before != fresh.scalar(text("SELECT pg_backend_pid()"))
+
+    reading = one.pool_reading()
+    assert (reading.checked_out, reading.idle, reading.checkouts, reading.connects) == (0, 1, 3, 3)
+    with one.engine.connect() as fresh:
+        sessions = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+        assert fresh.scalar(sessions, {"name": one.application_name}) == 1
+
+
+async def test_an_async_reset_lets_what_is_in_use_finish(sized: Sized) -> None:
+    one = sized(2, 0)
+    async with one.async_engine.connect() as used:
+        await one.reset_async_pool()
+        assert await used.scalar(text("SELECT 1")) == 1
+    async with one.async_engine.connect() as fresh:
+        sessions = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+        assert await fresh.scalar(sessions, {"name": one.application_name}) == 1
+    assert (one.async_pool_reading().connects, one.async_pool_reading().checkouts) == (2, 2)
+
+
+def test_a_database_that_was_not_used_has_no_pool_to_reset(sized: Sized) -> None:
+    one = sized(1, 0)
+    one.reset_pool()
+    assert one.pool_readings() == {}
+
+
+def test_behind_a_pooler_checkouts_are_measured_too(empty_database: Database) -> None:
+    settings = empty_database.settings.model_copy(update={"pooler": "transaction"})
+    one = Database(empty_database.url, settings)
+    with one.connection():
+        assert one.pool_reading().checked_out == 1
+    reading = one.pool_reading()
+    assert (reading.checkouts, reading.connects, reading.checked_out, reading.size) == (1, 1, 0, 0)
+    assert reading.hold_max_ms > 0
+
+
+def test_the_process_id_stays_in_the_name_however_long_the_host_is_called(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "host-" * 20)
+    assert len(empty_database.application_name) == 63
+    assert empty_database.application_name.endswith(f":{os.getpid()}")
 
 
 async def test_the_async_pool_is_measured_alike_and_apart(sized: Sized) -> None:

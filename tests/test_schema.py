@@ -93,7 +93,7 @@ def holding(database: Database, statement: str) -> Iterator[Connection]:
 
 def test_an_empty_database_was_never_set_up(empty_database: Database) -> None:
     state = state_of(empty_database)
-    assert (state, state.is_current) == (SchemaState(None, "0004", None), False)
+    assert (state, state.is_current) == (SchemaState(None, "0005", None), False)
     with empty_database.connection() as connection, pytest.raises(NotSetUp, match="was never set up") as refused:
         require_current(connection)
     assert refused.value.next_step == "subjunctive-admin setup"
@@ -109,7 +109,7 @@ def test_an_older_database_asks_to_be_migrated(database: Database, monkeypatch: 
     monkeypatch.setattr(schema, "head", lambda: "9999")
     with (
         database.connection() as connection,
-        pytest.raises(NotSetUp, match="is at revision 0004, this version needs 9999") as refused,
+        pytest.raises(NotSetUp, match="is at revision 0005, this version needs 9999") as refused,
     ):
         require_current(connection)
     assert refused.value.next_step == "subjunctive-admin migrate"
@@ -125,13 +125,13 @@ def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None
 
 
 def test_two_heads_are_a_mistake_of_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "heads", lambda: ["0002", "0004"])
-    with pytest.raises(SubjunctiveError, match="have 2 heads: 0002, 0004"):
+    monkeypatch.setattr(schema, "heads", lambda: ["0002", "0005"])
+    with pytest.raises(SubjunctiveError, match="have 2 heads: 0002, 0005"):
         schema.head()
 
 
 def test_a_revision_is_named_by_its_number_or_a_word() -> None:
-    assert [resolve(name) for name in ("0001", "head", "base", "0002")] == ["0001", "0004", None, "0002"]
+    assert [resolve(name) for name in ("0001", "head", "base", "0002")] == ["0001", "0005", None, "0002"]
 
 
 @pytest.mark.parametrize("name", ["9999", "nonsense", "-1", "0001;", "no such", ""])
@@ -150,16 +150,16 @@ def test_up_down_and_up_again_leaves_nothing_and_loses_nothing(empty_database: D
     up = fingerprint_of(empty_database)
 
     down = migrate(empty_database, "base", narrate=said.append)
-    assert (first.current, down.current) == ("0004", None)
+    assert (first.current, down.current) == ("0005", None)
     # ops stays: it holds the table of versions.
     assert counts(empty_database) == [1, 0, 0]
 
-    assert migrate(empty_database, narrate=said.append).current == "0004"
+    assert migrate(empty_database, narrate=said.append).current == "0005"
     assert fingerprint_of(empty_database) == up
     assert said == [
-        "Migrating from an empty database to 0004",
-        "Migrating from 0004 to an empty database",
-        "Migrating from an empty database to 0004",
+        "Migrating from an empty database to 0005",
+        "Migrating from 0005 to an empty database",
+        "Migrating from an empty database to 0005",
     ]
 
 
@@ -239,7 +239,7 @@ def test_a_constraint_that_was_never_validated_is_drift(database: Database) -> N
     ("given", "recorded"), [(None, "development"), ("staging", "staging"), ("production", "production")]
 )
 def test_setup_migrates_and_records_the_environment(empty_database: Database, given: str | None, recorded: str) -> None:
-    assert setup(empty_database, given) == SchemaState("0004", "0004", recorded)
+    assert setup(empty_database, given) == SchemaState("0005", "0005", recorded)
 
 
 def test_a_server_of_ones_own_is_production_unless_said_otherwise(empty_database: Database) -> None:
@@ -284,8 +284,8 @@ def test_two_setups_at_once_end_well(empty_database: Database) -> None:
     for one in databases:
         one.dispose()
 
-    assert states == [SchemaState("0004", "0004", "staging")] * 4
-    assert said.count("Migrating from an empty database to 0004") == 1
+    assert states == [SchemaState("0005", "0005", "staging")] * 4
+    assert said.count("Migrating from an empty database to 0005") == 1
     assert drift(expected_fingerprint(), fingerprint_of(empty_database)) == []
 
 
@@ -314,7 +314,7 @@ def test_a_table_that_stays_locked_is_a_conflict_that_names_the_holder(database:
 
     assert f"subjunctive:holder:{os.uname().nodename}"[:40] in str(refused.value)
     assert f"pid {pid}, idle in transaction" in str(refused.value)
-    assert said[-1] == "Migrating from 0004 to an empty database"
+    assert said[-1] == "Migrating from 0005 to an empty database"
     assert "A table is locked by another session; trying again (1 of 1)" in said
     assert drift(expected_fingerprint(), fingerprint_of(database)) == []
 

@@ -89,5 +89,5 @@ def test_the_installed_wheel_works_outside_a_checkout(installed: Path, tmp_path:
     assert said["file"] == str(installed / "subjunctive_admin" / "__init__.py")
     bundled = installed / "subjunctive_admin" / "bundled"
     assert said["folders"] == {name: str(bundled / name) for name in ("notebooks", "migrations", "seeds")}
-    assert (said["heads"], said["sql"]) == (["0004"], "CREATE SCHEMA")
+    assert (said["heads"], said["sql"]) == (["0005"], "CREATE SCHEMA")
     assert said["objects"] > 300

@@ -106,6 +106,8 @@ class Backend:
         self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
         while (message := await receive())["type"] != "lifespan.shutdown":
+            # `subjunctive-admin pool` then shows what the pools of all workers are like, not only that they exist.
+            self.database.publish_pool()
             await send({"type": f"{message['type']}.complete"})
         await self.database.dispose_async()
         await send({"type": "lifespan.shutdown.complete"})

@@ -30,18 +30,34 @@ class Instance(Base):
 
 
 class PoolSample(Base):
-    """One reading of one process' connection pool; times in milliseconds."""
+    """One reading of one process' connection pool; times in milliseconds, those ending in _s in seconds."""
 
     __tablename__ = "pool_samples"
-    __table_args__ = (Index("ix_pool_samples_sampled_at", "sampled_at"), {"schema": OPS})
+    __table_args__ = (
+        check("pool IN ('sync', 'async')", "pool", "a pool is sync or async"),
+        Index("ix_pool_samples_sampled_at", "sampled_at"),
+        {"schema": OPS},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     sampled_at: Mapped[now]
     application_name: Mapped[str] = mapped_column(String(64))
+    pool: Mapped[str] = mapped_column(String(5), server_default=text("'sync'"))
+    interval_s: Mapped[zero]
     size: Mapped[count]
+    max_overflow: Mapped[count]
     checked_out: Mapped[count]
+    idle: Mapped[count]
     overflow: Mapped[count]
+    pending: Mapped[count]
+    checkouts: Mapped[count]
     timeouts: Mapped[count]
+    connects: Mapped[count]
+    reconnects: Mapped[count]
+    invalidations: Mapped[count]
+    recycles: Mapped[count]
+    suspects: Mapped[count]
+    oldest_s: Mapped[zero]
     wait_p50_ms: Mapped[zero]
     wait_p95_ms: Mapped[zero]
     wait_max_ms: Mapped[zero]

@@ -1,11 +1,17 @@
-"""Who holds connections: this process' pool, the server's budget, and the suite's other processes."""
+"""Who holds connections: this process' pool, the server's budget, and the suite's other processes.
+
+Another process is seen by the name of its sessions. What its pool is like only it can count: it publishes
+samples (`Database.publish_pool`), or the report says that it does not.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from itertools import count
 from queue import Queue
@@ -14,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import Pool, QueuePool
 
 from subjunctive_admin.db import Database, explain
 from subjunctive_admin.errors import UsageError
-from subjunctive_admin.pooling import PoolReading
+from subjunctive_admin.pooling import Holder, PoolMonitor, PoolReading
 from subjunctive_admin.settings import Settings
 from subjunctive_admin.vocabulary import Status
 
@@ -25,6 +32,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CHECKOUTS, MOST_THREADS = 10_000, 64
+_GRACE_SECONDS = 5.0
+_MOST_POINTS = 600
+_PAUSE_SECONDS = 0.001
+# Of fewer the p95 is the longest, and that is how long a connection takes to open.
+_JUDGED_CHECKOUTS = 20
 
 
 @dataclass(frozen=True)
@@ -57,16 +69,85 @@ class OtherSession:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """The newest published reading of one pool of another process, `age_s` seconds ago; times in milliseconds.
+
+    `recent_timeouts` are those of the last hour; the other counts are since the process began.
+    """
+
+    pool: str
+    age_s: float
+    interval_s: float
+    size: int
+    max_overflow: int
+    checked_out: int
+    overflow: int
+    pending: int
+    checkouts: int
+    wait_p50_ms: float
+    wait_p95_ms: float
+    wait_max_ms: float
+    hold_max_ms: float
+    recent_timeouts: int
+    reconnects: int
+    invalidations: int
+    suspects: int
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the process still publishes: at most two samples were missed."""
+        return self.age_s <= 3 * self.interval_s + _GRACE_SECONDS
+
+    @property
+    def limit(self) -> int:
+        """How many connections the pool may open."""
+        return self.size + self.max_overflow
+
+
+@dataclass(frozen=True)
+class OtherProcess:
+    """A process of this suite by its application name, the sessions it has open, and what it last published."""
+
+    name: str
+    sessions: int
+    samples: tuple[Sample, ...] = ()
+
+    @property
+    def fresh(self) -> tuple[Sample, ...]:
+        """The samples that still hold."""
+        return tuple(sample for sample in self.samples if sample.is_fresh)
+
+    @property
+    def claim(self) -> int:
+        """How many connections it may open; without samples those it has, which is the least it may."""
+        return max(sum(sample.limit for sample in self.fresh), self.sessions)
+
+
+@dataclass(frozen=True)
 class PoolReport:
-    """One moment: this process' pool, the server's budget, the other sessions named `subjunctive:`."""
+    """One moment: this process' pools, the server's budget, the other sessions and processes named `subjunctive:`.
+
+    `claim` is how many connections all of them may open. `unread` says why samples could not be read, if so.
+    """
 
     taken_at: datetime
     process: str
     reading: PoolReading
+    async_reading: PoolReading | None
+    suspects: tuple[Holder, ...]
+    publishing: dict[str, Any] | None
     budget: ConnectionBudget
     sessions: tuple[OtherSession, ...]
+    processes: tuple[OtherProcess, ...]
+    claim: int
+    unread: str | None
     status: Status
     headline: str
+
+    @property
+    def silent(self) -> tuple[OtherProcess, ...]:
+        """The processes that publish no samples: how many connections they may open is not known."""
+        return tuple(one for one in self.processes if not one.fresh)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -74,6 +155,9 @@ class PoolReport:
         found["taken_at"] = self.taken_at.isoformat()
         found["sessions"] = [
             {**asdict(one), "since": one.since.isoformat() if one.since else None} for one in self.sessions
+        ]
+        found["processes"] = [
+            {**asdict(one), "claim": one.claim, "publishes": bool(one.fresh)} for one in self.processes
         ]
         return found
 
@@ -107,7 +191,7 @@ def beside(database: Database, *, purpose: str, **limits: float) -> Database:
 
 
 def pool_report(database: Database) -> PoolReport:
-    """Read this process' pool and what the server tells about the others; no query text is read.
+    """Read this process' pools and what the server tells about the others; no query text is read.
 
     Raises `DatabaseUnavailable` when the server has no connection to ask with.
     """
@@ -116,53 +200,181 @@ def pool_report(database: Database) -> PoolReport:
         with own.connection() as connection:
             budget = read_budget(connection)
             sessions = _other_sessions(connection, database.application_name)
+            unread = why_unread(connection)
+            samples = {} if unread else _newest_samples(connection, database.application_name)
     finally:
         own.dispose()
-    reading = database.pool_reading()
-    status, headline = judge(reading, budget, database.settings)
-    return PoolReport(datetime.now(UTC), database.application_name, reading, budget, sessions, status, headline)
+    reading, others = database.pool_reading(), _processes(sessions, samples)
+    readings = database.pool_readings()
+    claim = sum(one.size + one.max_overflow for one in readings.values() if one.connects)
+    claim += sum(one.claim for one in others)
+    status, headline = judge(list(readings.values()), budget, database.settings, others, claim)
+    return PoolReport(
+        taken_at=datetime.now(UTC),
+        process=database.application_name,
+        reading=reading,
+        async_reading=readings.get("async"),
+        suspects=tuple(database.leak_suspects()),
+        publishing=database.publisher.as_dict() if database.publisher else None,
+        budget=budget,
+        sessions=sessions,
+        processes=others,
+        claim=claim,
+        unread=unread,
+        status=status,
+        headline=headline,
+    )
 
 
-def judge(reading: PoolReading, budget: ConnectionBudget, settings: Settings) -> tuple[Status, str]:
-    """The most urgent thing to say about a pool and its server, as one sentence."""
-    if reading.timeouts:
-        return (
-            Status.CRITICAL,
-            f"{reading.timeouts} caller{'s' if reading.timeouts > 1 else ''} of this process got no connection.",
-        )
-    wait = reading.wait_p95_ms / 1000
-    used = f"{budget.used} of {budget.available} connections of the server are in use"
-    if budget.share >= settings.connections_critical:
-        return Status.CRITICAL, f"{used}."
-    if wait >= settings.pool_wait_critical:
-        return Status.CRITICAL, f"Callers wait {reading.wait_p95_ms:.0f} ms (p95) for a connection."
-    if budget.share >= settings.connections_warning:
-        return Status.WARNING, f"{used}."
-    if wait >= settings.pool_wait_warning:
-        return Status.WARNING, f"Callers wait {reading.wait_p95_ms:.0f} ms (p95) for a connection."
-    return Status.OK, f"The pool has room: {used}."
+def judge(
+    readings: Sequence[PoolReading],
+    budget: ConnectionBudget,
+    settings: Settings,
+    others: Sequence[OtherProcess] = (),
+    claim: int = 0,
+) -> tuple[Status, str]:
+    """The most urgent thing to say about the pools and their server, as one sentence."""
+    facts = list(_facts(readings, budget, settings, others, claim))
+    for wanted in (Status.CRITICAL, Status.WARNING):
+        for status, said in facts:
+            if status is wanted:
+                return status, said
+    return Status.OK, f"The pool has room: {_said_used(budget)}."
+
+
+def _facts(
+    readings: Sequence[PoolReading],
+    budget: ConnectionBudget,
+    settings: Settings,
+    others: Sequence[OtherProcess],
+    claim: int,
+) -> Iterator[tuple[Status, str]]:
+    if timeouts := sum(one.timeouts for one in readings):
+        yield Status.CRITICAL, f"{_counted(timeouts, 'caller')} of this process got no connection."
+    share = _reached(budget.share, settings.connections_warning, settings.connections_critical)
+    yield share, f"{_said_used(budget)}."
+    waited = max((one.wait_p95_ms for one in readings if one.checkouts >= _JUDGED_CHECKOUTS), default=0.0)
+    wait = _reached(waited / 1000, settings.pool_wait_warning, settings.pool_wait_critical)
+    yield wait, f"Callers wait {waited:.0f} ms (p95) for a connection."
+    if suspects := sum(one.suspects for one in readings):
+        held = f"{_counted(suspects, 'connection')} of this process"
+        yield Status.WARNING, f"{held} held for more than {settings.pool_hold_suspect:g} s: perhaps never given back."
+    for one in others:
+        yield from _facts_of(one, settings)
+    if claim > budget.available:
+        yield Status.WARNING, f"The pools may open {claim} connections, and the server has {budget.available}."
+
+
+def _facts_of(one: OtherProcess, settings: Settings) -> Iterator[tuple[Status, str]]:
+    for sample in one.fresh:
+        if sample.recent_timeouts:
+            callers = _counted(sample.recent_timeouts, "caller")
+            yield Status.CRITICAL, f"{callers} of {one.name} got no connection in the last hour."
+        waited = sample.wait_p95_ms if sample.checkouts >= _JUDGED_CHECKOUTS else 0.0
+        wait = _reached(waited / 1000, settings.pool_wait_warning, settings.pool_wait_critical)
+        yield wait, f"Callers of {one.name} wait {waited:.0f} ms (p95) for a connection."
+        if sample.suspects:
+            yield Status.WARNING, f"{_counted(sample.suspects, 'connection')} of {one.name} held suspiciously long."
+
+
+def _reached(value: float, warning: float, critical: float) -> Status:
+    return Status.CRITICAL if value >= critical else Status.WARNING if value >= warning else Status.OK
+
+
+def _said_used(budget: ConnectionBudget) -> str:
+    return f"{budget.used} of {budget.available} connections of the server are in use"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def pool_text(report: PoolReport) -> str:
     """The report for a terminal, at most 80 columns wide."""
-    reading, budget = report.reading, report.budget
-    facts = {
-        "This process": f"{reading.checked_out} checked out, {reading.idle} idle,"
-        f" size {reading.size} + {reading.max_overflow}",
-        "Waits": _said_waits(reading),
-        "Holds": f"p95 {reading.hold_p95_ms:.1f} ms, max {reading.hold_max_ms:.1f} ms" if reading.checkouts else "none",
-        "Server": f"{budget.used} of {budget.available} in use, {budget.reserved} reserved",
-    }
+    budget = report.budget
+    facts = {"This process": said_pool(report.reading), "Waits": _said_waits(report.reading)}
+    if report.reading.checkouts:
+        facts["Holds"] = f"p95 {report.reading.hold_p95_ms:.1f} ms, max {report.reading.hold_max_ms:.1f} ms"
+        facts["Replaced"] = said_replaced(report.reading)
+    if report.async_reading:
+        facts["Async"] = said_pool(report.async_reading)
+    if report.publishing:
+        facts["Publishes"] = f"{report.publishing['written']} samples written, {report.publishing['failed']} failed"
+    facts["Server"] = f"{budget.used} of {budget.available} in use, {budget.reserved} reserved"
+    facts["All pools"] = said_claim(report)
     lines = [f"{report.status.upper():<9} {report.headline}", ""]
     lines += [f"  {name:<13} {said}" for name, said in facts.items()]
-    lines.append("")
-    if not report.sessions:
-        return "\n".join([*lines, "No other session of this suite is connected."])
-    lines.append("Other sessions")
+    for title, body in (
+        ("Held for long", _suspect_lines(report)),
+        ("Other processes", _process_lines(report)),
+        ("Other sessions", _session_lines(report)),
+    ):
+        lines += ["", title, *body] if body else []
+    if not report.sessions and not report.processes:
+        lines += ["", "No other session of this suite is connected."]
+    return "\n".join(lines)
+
+
+def said_pool(reading: PoolReading) -> str:
+    """Checked out, idle, waiting and the limits, in one line."""
+    return (
+        f"{reading.checked_out} checked out, {reading.idle} idle, {reading.pending} pending,"
+        f" size {reading.size} + {reading.max_overflow}"
+    )
+
+
+def said_replaced(reading: PoolReading) -> str:
+    """What was replaced and why, and the age of the oldest connection, in one line."""
+    return (
+        f"{reading.reconnects} found dead, {reading.invalidations} broken, {reading.recycles} aged;"
+        f" oldest {reading.oldest_s:.0f} s"
+    )
+
+
+def said_claim(report: PoolReport) -> str:
+    """How many connections all known pools may open, and what is not known of it."""
+    said = f"may open {report.claim} of {report.budget.available}"
+    if report.unread:
+        return f"{said} at least: {report.unread}"
+    if report.silent:
+        several = len(report.silent) > 1
+        return f"{said} at least: {len(report.silent)} {'processes publish' if several else 'process publishes'} none"
+    return said
+
+
+def said_sample(sample: Sample) -> str:
+    """What a process last published of a pool, in one line."""
+    return (
+        f"{sample.pool}: {sample.checked_out} of {sample.limit} out, {sample.pending} pending,"
+        f" p95 {sample.wait_p95_ms:.1f} ms, {sample.age_s:.0f} s ago"
+    )
+
+
+def _suspect_lines(report: PoolReport) -> list[str]:
+    lines = []
+    for one in report.suspects:
+        lines.append(f"  {one.owner[:48]:<48} {one.seconds:>10.0f} s")
+        lines += [f"    {line[:76]}" for line in one.stack]
+    return lines
+
+
+def _process_lines(report: PoolReport) -> list[str]:
+    lines = []
+    for one in report.processes:
+        lines.append(f"  {one.name[:63]:<63} {one.sessions:>3} open")
+        lines += [f"    {said_sample(sample)}"[:80] for sample in one.samples]
+        if not one.fresh:
+            why = "samples cannot be read here" if report.unread else "publishes no samples"
+            lines.append(f"    {why if not one.samples else 'publishes no more'}")
+    return lines
+
+
+def _session_lines(report: PoolReport) -> list[str]:
+    lines = []
     for one in report.sessions:
         since = f"{one.since:%H:%M:%S} UTC" if one.since else "?"
         lines.append(f"  {one.name[:38]:<38} {one.pid:>8}  {one.state[:15]:<15} {since:>12}")
-    return "\n".join(lines)
+    return lines
 
 
 def _said_waits(reading: PoolReading) -> str:
@@ -205,6 +417,58 @@ def exercise_pool(
     return pd.DataFrame(rows).sort_values("checkout", ignore_index=True)
 
 
+@dataclass(frozen=True)
+class Glance:
+    """A sync pool `seconds` after the first look."""
+
+    seconds: float
+    checked_out: int
+    idle: int
+    overflow: int
+    pending: int
+
+
+@dataclass
+class Course:
+    """A pool over time, looked at every `every` seconds; half as often when there are many points."""
+
+    every: float
+    points: list[Glance] = field(default_factory=list)
+
+    def add(self, point: Glance) -> None:
+        """Keep a point, and every other one once there are more than a chart can show."""
+        self.points.append(point)
+        if len(self.points) >= _MOST_POINTS:
+            self.points = self.points[::2]
+            self.every *= 2
+
+
+@contextmanager
+def watching(database: Database, every: float = 0.02) -> Iterator[Course]:
+    """Look at this process' sync pool from a thread while the block runs."""
+    course, ended, began = Course(every), threading.Event(), time.perf_counter()
+    pool, monitor = database.engine.pool, database.monitor
+
+    def look() -> None:
+        while not ended.is_set():
+            course.add(_glance(pool, monitor, time.perf_counter() - began))
+            ended.wait(course.every)
+
+    thread = threading.Thread(target=look, name="pool-watch", daemon=True)
+    thread.start()
+    try:
+        yield course
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _glance(pool: Pool, monitor: PoolMonitor, seconds: float) -> Glance:
+    queue = pool if isinstance(pool, QueuePool) else None
+    idle, overflow = (queue.checkedin(), max(queue.overflow(), 0)) if queue else (0, 0)
+    return Glance(seconds, len(monitor.holding), idle, overflow, monitor.pending)
+
+
 class _Load:
     """Tickets that the threads draw, and the rows they put down."""
 
@@ -220,6 +484,8 @@ class _Load:
             # next() on a count is one step of the interpreter, so no ticket is drawn twice.
             while (ticket := next(self.tickets)) <= self.checkouts:
                 self.done.put({"checkout": ticket, "thread": thread, **_one_checkout(self.database, self.hold_ms)})
+                # Without it whoever gave a connection back takes it again before those that wait wake up.
+                time.sleep(_PAUSE_SECONDS)
         except DBAPIError as error:
             self.done.put(explain(error, self.database.url, write=False))
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
@@ -252,3 +518,51 @@ def _other_sessions(connection: Connection, own_name: str) -> tuple[OtherSession
         {"own": own_name},
     )
     return tuple(OtherSession(row.name, row.pid, row.state, row.since) for row in rows)
+
+
+def why_unread(connection: Connection) -> str | None:
+    """Why samples cannot be read with this connection; None when they can."""
+    row = connection.execute(
+        text(
+            """
+            SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS allowed,
+                   EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'max_overflow') AS current
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'ops' AND c.relname = 'pool_samples'
+            """
+        )
+    ).one_or_none()
+    if row is None:
+        return "the database has no samples"
+    if not row.current:
+        return "the database is at an older revision"
+    return None if row.allowed else "this role may not read samples"
+
+
+def _newest_samples(connection: Connection, own_name: str) -> dict[str, list[Sample]]:
+    """By application name, the newest sample of each pool within the last hour."""
+    rows = connection.execute(
+        text(
+            """
+            SELECT DISTINCT ON (application_name, pool) s.*,
+                   extract(epoch FROM now() - sampled_at)::float AS age_s,
+                   timeouts - min(timeouts) OVER (PARTITION BY application_name, pool) AS recent_timeouts
+            FROM ops.pool_samples s
+            WHERE sampled_at > now() - interval '1 hour' AND application_name <> :own
+            ORDER BY application_name, pool DESC, sampled_at DESC
+            """
+        ),
+        {"own": own_name},
+    ).mappings()
+    found: dict[str, list[Sample]] = {}
+    for row in rows:
+        sample = Sample(**{one.name: row[one.name] for one in fields(Sample)})
+        found.setdefault(row["application_name"], []).append(sample)
+    return found
+
+
+def _processes(sessions: Sequence[OtherSession], samples: Mapping[str, list[Sample]]) -> tuple[OtherProcess, ...]:
+    """Who is connected or still publishes; what a process left behind that is gone is no process."""
+    open_now = Counter(one.name for one in sessions)
+    every = (OtherProcess(name, open_now[name], tuple(samples.get(name, ()))) for name in {*open_now, *samples})
+    return tuple(sorted((one for one in every if one.sessions or one.fresh), key=lambda one: one.name))

@@ -96,7 +96,7 @@ def test_a_time_comes_back_in_utc_whatever_zone_it_was_given_in(session: Session
 
 
 def test_the_migrations_have_exactly_one_head() -> None:
-    assert heads() == ["0004"]
+    assert heads() == ["0005"]
 
 
 @pytest.mark.parametrize(

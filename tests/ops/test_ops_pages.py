@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,21 @@ import pytest
 from sqlalchemy import text
 
 from subjunctive_admin.db import Database
-from subjunctive_admin.look import Chart, CheckTable, Findings, Header, StatusBoard, Table
+from subjunctive_admin.look import Chart, CheckTable, Findings, GroupRow, Header, StatusBoard, Table
 from subjunctive_admin.ops.health import check_ids, run_health
 from subjunctive_admin.ops.health.view import health_findings, health_view
-from subjunctive_admin.ops.pool import OtherSession, PoolReport, exercise_pool, pool_report
+from subjunctive_admin.ops.pool import (
+    Course,
+    Glance,
+    OtherProcess,
+    OtherSession,
+    PoolReport,
+    Sample,
+    exercise_pool,
+    pool_report,
+)
 from subjunctive_admin.ops.pool_view import pool_findings, pool_view
+from subjunctive_admin.pooling import Holder
 from subjunctive_admin.reports import ReportRun, find_notebook, run_report
 from subjunctive_admin.settings import load_settings
 from subjunctive_admin.vocabulary import Status
@@ -95,7 +105,7 @@ def test_unknown_checks_are_counted_in_the_summary(empty_database: Database) -> 
 
 @pytest.fixture
 def quiet(database: Database) -> PoolReport:
-    return replace(pool_report(database), sessions=())
+    return replace(pool_report(database), sessions=(), processes=(), suspects=())
 
 
 def test_a_pool_with_room_has_no_finding(quiet: PoolReport) -> None:
@@ -118,6 +128,44 @@ def test_a_session_whose_state_is_hidden_is_shown_as_not_known(quiet: PoolReport
     page = "\n".join(one.text() for one in pool_view(report))
     assert "The state of 1 is not visible to this role." in page
     assert part(pool_view(report), Table).rows == [["subjunctive:web", "7", "unknown", "?"]]
+
+
+def test_other_processes_are_listed_with_what_they_publish(quiet: PoolReport) -> None:
+    numbers: dict[str, Any] = {field.name: 0 for field in fields(Sample)}
+    told = Sample(**(numbers | {"pool": "async", "size": 5, "checked_out": 2, "age_s": 4.0}))
+    web = OtherProcess("subjunctive:web:host:7", 2, (told,))
+    silent = OtherProcess("subjunctive:job:host:8", 1)
+    page = pool_view(replace(quiet, processes=(web, silent), claim=6))
+
+    first, second = part(page, Table).rows
+    assert (first[0], first[2], first[3], first[-1]) == ("subjunctive:web:host:7", "async", "2 of 5", "4 s ago")
+    assert (second[0], second[-1]) == ("subjunctive:job:host:8", "publishes none")
+    assert "1 process publishes none" in "\n".join(one.text() for one in page)
+
+
+def test_a_forgotten_connection_is_shown_with_each_line_of_its_stack(quiet: PoolReport) -> None:
+    held = Holder("order 7", 90.0, ("shop/views.py:44 in submit", "shop/app.py:9 in main"))
+    warned = replace(quiet, suspects=(held,), status=Status.WARNING, headline="1 connection held.")
+    page = pool_view(warned)
+
+    rows = part(page, Table).rows
+    assert rows == [GroupRow("order 7, for 90 s"), [held.stack[0]], [held.stack[1]]]
+    assert "give the connection back where it was taken" in pool_findings(warned)[0].next_step
+
+
+@pytest.mark.parametrize(
+    ("most", "pending", "title"),
+    [
+        (10, 3, "All 10 connections were in use, and up to 3 callers waited"),
+        (4, 0, "At most 4 of 10 connections were in use"),
+    ],
+)
+def test_the_course_of_a_pool_says_whether_it_was_full(quiet: PoolReport, most: int, pending: int, title: str) -> None:
+    course = Course(0.02, [Glance(0.0, 0, 0, 0, 0), Glance(0.02, most, 0, 0, pending)])
+    chart = part(pool_view(quiet, None, course), Chart)
+    assert chart.title == title
+    assert [trace.name for trace in chart.figure.data] == ["checked out", "overflow", "pending"]
+    assert [row[-1] for row in chart.frame.rows] == [most, 0, pending]
 
 
 def test_the_load_is_drawn_with_its_waits_and_holds(database: Database, quiet: PoolReport) -> None:
