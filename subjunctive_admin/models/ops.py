@@ -34,7 +34,7 @@ class PoolSample(Base):
 
     __tablename__ = "pool_samples"
     __table_args__ = (
-        check("pool IN ('sync', 'async')", "pool", "a pool is sync or async"),
+        check("pool ~ '^(sync|async)$'", "pool", "a pool is sync or async"),
         Index("ix_pool_samples_sampled_at", "sampled_at"),
         {"schema": OPS},
     )

@@ -310,15 +310,15 @@ def _throwaway(home: Path, manifest: Manifest) -> Iterator[tuple[URL, str]]:
             yield Database(server.url()).url, str(status.version)
         finally:
             _remove(server, folder)
-    _held(folder).unlink(missing_ok=True)
+            _held(folder).unlink(missing_ok=True)
 
 
 def clear_throwaways(home: Path) -> None:
     """Stop and remove what a killed verification left behind; one that is at work is left alone."""
-    for folder in home.glob("verify-*"):
-        if not folder.is_dir():
-            continue
-        with contextlib.suppress(Timeout), FileLock(_held(folder), timeout=0, mode=0o600):
+    # By the locks: a folder may be gone, or never have been made.
+    for held in home.glob("verify-*.lock"):
+        folder = held.with_suffix("")
+        with contextlib.suppress(Timeout), FileLock(held, timeout=0, mode=0o600):
             _remove(EmbeddedServer(folder), folder)
             _held(folder).unlink(missing_ok=True)
 
