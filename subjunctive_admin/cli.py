@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from subjunctive_admin.db import Database
     from subjunctive_admin.embedded import EmbeddedServer
     from subjunctive_admin.ops.health import HealthReport
+    from subjunctive_admin.ops.history import Told
     from subjunctive_admin.settings import Settings
 
 USAGE, UNEXPECTED, INTERRUPTED, TERMINATED = 64, 3, 130, 143
@@ -46,6 +47,7 @@ user = _group("Accounts. Passwords come from a prompt or from stdin.")
 config = _group("The system configuration.")
 summaries = _group("What follows from learners' answers.")
 content = _group("Verbs, scenarios and exercises.")
+backup = _group("Backups, proved by restoring them.")
 report = _group("Run notebooks as reports.")
 for _name, _commands in (
     ("db", db),
@@ -53,6 +55,7 @@ for _name, _commands in (
     ("config", config),
     ("summaries", summaries),
     ("content", content),
+    ("backup", backup),
     ("report", report),
 ):
     app.add_typer(_commands, name=_name)
@@ -289,6 +292,21 @@ def migrate(
 
 
 @app.command()
+def reset(
+    yes: Annotated[str, typer.Option("--yes", metavar="NAME", help="The name of the database, typed.")],
+    as_json: AsJson = False,
+) -> None:
+    """Empty the database: a backup first, then the schema anew. Never in production."""
+    from subjunctive_admin import cli_backup as words  # noqa: PLC0415
+    from subjunctive_admin.ops.reset import reset_database  # noqa: PLC0415
+
+    with _database("reset") as database, _remembered("reset", database.settings, database) as told:
+        done = reset_database(database, yes, progress=words.bar(Narrator()))
+        told.headline, told.facts = done.sentence, done.as_dict()
+    _print_json(done.as_dict()) if as_json else _print(done.sentence)
+
+
+@app.command()
 def seed(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the differences and write nothing.")] = False,
     take: Annotated[
@@ -406,10 +424,106 @@ def optimize(
     with _set_up_database("optimize") as database:
         result = look(database)
         if apply:
-            result = maintain(database, result, narrator.bar)
-    narrator.progress("")
+            with _remembered("optimize", database.settings, database) as told:
+                result = maintain(database, result, narrator.bar)
+                told.headline, told.status = result.headline, result.status
     _print_json(result.as_dict()) if as_json else _print(upkeep_text(result, ascii_only=not can_encode(sys.stdout)))
     raise typer.Exit(EXIT_CODE_OF_STATUS[result.status])
+
+
+@contextmanager
+def _remembered(kind: str, settings: Settings, database: Database | None = None) -> Iterator[Told]:
+    """A line of the run history for the block, whatever ends it."""
+    from subjunctive_admin.ops.health.runs import name_of  # noqa: PLC0415
+    from subjunctive_admin.ops.history import remembered  # noqa: PLC0415
+
+    narrator = Narrator()
+    try:
+        with remembered(settings.home, kind, name_of(database) if database else None, narrator.say) as told:
+            yield told
+    finally:
+        narrator.progress("")
+
+
+@backup.command("create")
+def backup_create(as_json: AsJson = False) -> None:
+    """Back the database up: hashes of every table, a compressed dump that was proof-read, a manifest."""
+    from subjunctive_admin import cli_backup as words  # noqa: PLC0415
+    from subjunctive_admin.ops.backup import create_backup  # noqa: PLC0415
+
+    with _set_up_database("backup") as database, _remembered("backup", database.settings, database) as told:
+        made = create_backup(database, progress=words.bar(Narrator()))
+        told.headline, told.facts = words.created_line(made), {"name": made.name, "bytes": made.bytes}
+    _print_json(made.as_dict()) if as_json else _print(words.created_line(made))
+
+
+@backup.command("list")
+def backup_list(as_json: AsJson = False) -> None:
+    """List the backups with their age, size and last proof; no database is needed."""
+    from subjunctive_admin import cli_backup as words  # noqa: PLC0415
+    from subjunctive_admin.ops.backup import backup_folder, read_folder  # noqa: PLC0415
+
+    found = read_folder(backup_folder(_settings()))
+    _print_json(words.listed(*found)) if as_json else _print("\n".join(words.list_lines(*found)))
+
+
+BackupName = Annotated[str | None, typer.Argument(metavar="NAME", help="A backup; without it, the newest.")]
+
+
+@backup.command("verify")
+def backup_verify(name: BackupName = None, as_json: AsJson = False) -> None:
+    """Restore a backup into a throwaway server and compare every row; no database is needed."""
+    from subjunctive_admin import cli_backup as words  # noqa: PLC0415
+    from subjunctive_admin.ops.backup import verify_backup  # noqa: PLC0415
+
+    settings = _settings()
+    with _remembered("verify", settings) as told:
+        proved = verify_backup(settings, name, progress=words.bar(Narrator()))
+        told.headline, told.facts = words.verified_line(proved), {"name": proved.name, "bytes": proved.bytes}
+    _print_json(proved.as_dict()) if as_json else _print(words.verified_line(proved))
+
+
+@backup.command("restore")
+def backup_restore(
+    to: Annotated[str, typer.Option("--to", metavar="DB", help="The database to make and fill.")],
+    name: BackupName = None,
+    swap: Annotated[
+        bool, typer.Option("--swap", help="Then put it in the place of the live one, which is kept.")
+    ] = False,
+    yes: Annotated[
+        str | None, typer.Option("--yes", metavar="DB", help="The name of the database that this replaces.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a backup into a database beside the live one, compare it, and swap it in when asked."""
+    from subjunctive_admin import cli_backup as words  # noqa: PLC0415
+    from subjunctive_admin.ops import backup as backups  # noqa: PLC0415
+
+    with _database("backup") as database, _remembered("restore", database.settings, database) as told:
+        if swap:
+            backups.require_typed(database, yes)
+        manifest = backups.restore_beside(database, name, to, confirmed=yes, progress=words.bar(Narrator()))
+        lines = [words.restored_line(manifest, to)]
+        facts: dict[str, Any] = {"name": manifest.name, "database": to}
+        if swap:
+            swapped = backups.swap(database, to, confirmed=yes)
+            lines.append(words.swapped_line(swapped))
+            facts |= {"database": swapped.database, "kept_as": swapped.kept_as, "epoch": swapped.epoch}
+        told.headline, told.facts = lines[-1], facts
+    _print_json(facts) if as_json else _print("\n".join(lines))
+
+
+@backup.command("prune")
+def backup_prune(
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without this, only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Keep the last backups and one a day, week and month; never lose the newest that was proved."""
+    from subjunctive_admin import cli_backup as words  # noqa: PLC0415
+    from subjunctive_admin.ops.backup import prune  # noqa: PLC0415
+
+    pruning = prune(_settings(), apply=apply)
+    _print_json(words.pruned(pruning)) if as_json else _print("\n".join(words.pruning_lines(pruning)))
 
 
 def _read_password() -> str:

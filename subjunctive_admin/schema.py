@@ -27,6 +27,8 @@ from subjunctive_admin.errors import Conflict, NotSetUp, SubjunctiveError, Usage
 from subjunctive_admin.models import OPS
 from subjunctive_admin.resources import resource_folder
 
+PRODUCTION = "production"
+"""The environment in which nothing simulates and nothing empties."""
 # The key of the advisory lock: "subjunct" in ASCII.
 _LOCK_KEY = int.from_bytes(b"subjunct", "big") - (1 << 63)
 _LOCK_WAIT_SECONDS = 60.0
@@ -124,7 +126,7 @@ def setup(database: Database, environment: str | None = None, *, narrate: Narrat
     Without a name an embedded database is `development`, any other `production`.
     """
     migrate(database, narrate=narrate)
-    default = "development" if database.settings.uses_embedded else "production"
+    default = "development" if database.settings.uses_embedded else PRODUCTION
     with database.connection(write=True) as connection:
         connection.execute(
             text("INSERT INTO ops.instance (environment) VALUES (:name) ON CONFLICT (only_row) DO NOTHING"),
@@ -134,6 +136,23 @@ def setup(database: Database, environment: str | None = None, *, narrate: Narrat
             connection.execute(
                 text("UPDATE ops.instance SET environment = :name WHERE environment <> :name"), {"name": environment}
             )
+        return read_state(connection)
+
+
+def rebuild(database: Database, *, narrate: Narrate = _silent) -> SchemaState:
+    """Take the schema away with all that is in it and make it anew, in one transaction; what the database is stays.
+
+    The epoch goes up, by which whoever keeps copies learns of it. Raises `NotSetUp` where there is no schema,
+    `Conflict` when a lock could not be had.
+    """
+    with database.connection(write=True) as connection:
+        require_current(connection)
+        before = connection.execute(text("SELECT environment, epoch FROM ops.instance")).one_or_none()
+        _migrate_locked(connection, None, narrate)
+        _migrate_locked(connection, head(), narrate)
+        if before:
+            made = "INSERT INTO ops.instance (environment, epoch) VALUES (:environment, :epoch)"
+            connection.execute(text(made), {"environment": before.environment, "epoch": before.epoch + 1})
         return read_state(connection)
 
 

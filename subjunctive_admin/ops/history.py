@@ -10,6 +10,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,34 @@ def remember(home: Path, run: Run, say: Callable[[str], None]) -> None:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         say(f"This run could not be recorded in {runs_folder(home)}: {reason}. Its result stands.")
+
+
+@dataclass
+class Told:
+    """What a run under way will leave in the history: set `headline`, `facts` and, where it is not ok, `status`."""
+
+    headline: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    status: Status = Status.OK
+
+
+@contextmanager
+def remembered(home: Path, kind: str, database: str | None, say: Callable[[str], None]) -> Iterator[Told]:
+    """Record the block as one run, whatever ends it; the error that ended it goes on."""
+    told, started = Told(), datetime.now(UTC)
+    try:
+        yield told
+    except BaseException as error:
+        interrupted = not isinstance(error, Exception)
+        told.status = Status.UNKNOWN if interrupted else Status.CRITICAL
+        told.headline = "Interrupted" if interrupted else getattr(error, "message", None) or str(error)
+        raise
+    finally:
+        run_id = f"{kind}-{started:%Y%m%d-%H%M%S}"
+        line = Run(
+            kind, run_id, started, datetime.now(UTC), told.status, told.headline.rstrip("."), database, told.facts
+        )
+        remember(home, line, say)
 
 
 def record(home: Path, run: Run) -> None:

@@ -21,7 +21,7 @@ from subjunctive_admin.content.diagnosis import Question as Asked
 from subjunctive_admin.db import Database
 from subjunctive_admin.errors import Conflict, CouldNotBegin, NotSetUp, SettingsError, UsageError
 from subjunctive_admin.practice import question_of
-from subjunctive_admin.schema import read_state
+from subjunctive_admin.schema import PRODUCTION, read_state
 from subjunctive_admin.synthetic import binary
 from subjunctive_admin.synthetic.population import (
     COUNTING,
@@ -289,7 +289,7 @@ def write_truth(database: Database, plan: Plan, path: Path) -> None:
 
 def _refuse_production(connection: Connection) -> None:
     environment = read_state(connection).environment
-    if environment == "production":
+    if environment == PRODUCTION:
         raise CouldNotBegin(
             "This database is marked production: no synthetic learners there.",
             next_step="point SUBJUNCTIVE_DATABASE_URL at another database",

@@ -9,7 +9,14 @@ prune(settings, apply=True)
 
 from subjunctive_admin.ops.backup.create import BackupFailed, create_backup
 from subjunctive_admin.ops.backup.manifest import DamagedBackup, Manifest, Unusable, backup_folder, find, read_folder
-from subjunctive_admin.ops.backup.restore import RestoreFailed, Swapped, restore_beside, swap, verify_backup
+from subjunctive_admin.ops.backup.restore import (
+    RestoreFailed,
+    Swapped,
+    require_typed,
+    restore_beside,
+    swap,
+    verify_backup,
+)
 from subjunctive_admin.ops.backup.retention import Pruning, prune
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "find",
     "prune",
     "read_folder",
+    "require_typed",
     "restore_beside",
     "swap",
     "verify_backup",

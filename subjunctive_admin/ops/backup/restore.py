@@ -149,11 +149,8 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
     environment; the epoch goes up, by which whoever keeps copies learns of it. What fails is taken back. Raises
     `UsageError` unless the live database's name is typed.
     """
+    require_typed(database, confirmed)
     live = str(database.url.database)
-    if confirmed != live:
-        raise UsageError(
-            f"The swap replaces {live}, and its name was not typed.", next_step=f"add --yes {live} if that is meant"
-        )
     kept = f"{live}_before_{_now():%Y%m%dT%H%M%S}"
     epoch = _carry_over(database, restored)
     database.dispose()
@@ -174,6 +171,15 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
         for name in (live, kept):
             _admit(server, name, yes=True)
     return Swapped(live, kept, epoch)
+
+
+def require_typed(database: Database, confirmed: str | None) -> None:
+    """Raise `UsageError` unless the live database's name was typed: what follows replaces it."""
+    live = database.url.database
+    if confirmed != live:
+        raise UsageError(
+            f"This replaces {live}, and its name was not typed.", next_step=f"add --yes {live} if that is meant"
+        )
 
 
 def _carry_over(database: Database, restored: str) -> int | None:

@@ -27,7 +27,7 @@ from subjunctive_admin.errors import (
 )
 
 # Imported for the checks that they declare.
-from subjunctive_admin.ops.health import activity, catalog, checks, integrity, server, vacuum  # noqa: F401
+from subjunctive_admin.ops.health import activity, backups, catalog, checks, integrity, server, vacuum  # noqa: F401
 from subjunctive_admin.ops.health.registry import (
     CHECK_SECONDS,
     DEEP_SECONDS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from subjunctive_admin.errors import DatabaseUnavailable, NoConnectionLeft
 from subjunctive_admin.ops.health.registry import Outcome
@@ -40,6 +42,13 @@ def sized(amount: float) -> str:
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
     """`1 table`, `3 tables`."""
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def disk_use(folder: Path) -> tuple[float, int]:
+    """The share of a folder's disk that is in use, and the bytes that are free for us; like df."""
+    disk = shutil.disk_usage(folder)
+    # What is kept for root does not count as room.
+    return disk.used / max(disk.used + disk.free, 1), disk.free
 
 
 def graded(value: float, warning: float, critical: float) -> Status:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, NullPool, create_engine, text
@@ -13,6 +12,7 @@ from subjunctive_admin.db import explain
 from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.ops.health.activity import GRANT_MONITOR, SEES_OTHERS
 from subjunctive_admin.ops.health.grading import (
+    disk_use,
     graded,
     lasting,
     listed,
@@ -453,13 +453,11 @@ def disk_data(probe: Probe) -> Outcome:
     data = EmbeddedServer(settings.home, major=settings.embedded_major).data
     if not settings.uses_embedded or not data.exists():
         return skipped("The server's disk cannot be seen from here: its data folder is not on this machine.")
-    disk = shutil.disk_usage(data)
-    # Like df: what is kept for root does not count as room.
-    share = disk.used / max(disk.used + disk.free, 1)
+    share, free = disk_use(data)
     status = graded(share, settings.disk_warning, settings.disk_critical)
-    said = f"The data disk is {percent(share)} full; {sized(disk.free)} are free."
+    said = f"The data disk is {percent(share)} full; {sized(free)} are free."
     size = probe.connection.scalar(text("SELECT pg_database_size(current_database())"))
-    facts = {"used": disk.used, "free": disk.free, "database": size}
+    facts = {"used": share, "free": free, "database": size}
     return Outcome(status, percent(share), said, facts=facts)
 
 
