@@ -151,7 +151,7 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
     """
     require_typed(database, confirmed)
     live = str(database.url.database)
-    kept = f"{live}_before_{_now():%Y%m%dT%H%M%S}"
+    kept = f"{live}_before_{_now():%Y%m%d_%H%M%S}"
     epoch = _carry_over(database, restored)
     database.dispose()
     with _maintenance(database.url) as server:
