@@ -316,6 +316,36 @@ def fingerprint(connection: Connection) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+_GRANTS = """
+    SELECT kind || ' ' || name AS object, coalesce(r.rolname, 'PUBLIC') AS grantee,
+           string_agg(g.privilege_type || CASE WHEN g.is_grantable THEN '*' ELSE '' END, ' ' ORDER BY g.privilege_type)
+    FROM (
+      SELECT 'schema' AS kind, n.nspname AS name, n.nspowner AS owner, n.nspacl AS acl FROM pg_namespace n
+      WHERE n.nspname = ANY (:schemas) AND n.nspname <> 'public'
+      UNION ALL
+      SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, n.nspname || '.' || c.relname, c.relowner, c.relacl
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = ANY (:schemas) AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+      UNION ALL
+      SELECT 'column', n.nspname || '.' || c.relname || '.' || a.attname, c.relowner, a.attacl
+      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = ANY (:schemas) AND a.attnum > 0 AND NOT a.attisdropped
+    ) o CROSS JOIN LATERAL aclexplode(o.acl) g LEFT JOIN pg_roles r ON r.oid = g.grantee
+    WHERE g.grantee <> o.owner GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def grants(connection: Connection) -> dict[str, dict[str, str]]:
+    """Object of the four schemas → whom it grants what, its owner left out; `*` may be passed on.
+
+    Apart from `fingerprint`, because a migration grants nothing: who may do what is each installation's own.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, grantee, rights in connection.execute(text(_GRANTS), {"schemas": list(_FINGERPRINTED)}):
+        found.setdefault(name, {})[grantee] = rights
+    return found
+
+
 def expected_fingerprint() -> dict[str, str]:
     """The fingerprint of an empty database at head, shipped with the migrations."""
     path = resource_folder("migrations") / "fingerprint.json"

@@ -12,6 +12,7 @@ from subjunctive_admin.models import (
     Achievement,
     Base,
     Exercise,
+    PoolSample,
     PracticeAttempt,
     PracticeItem,
     Scenario,
@@ -184,6 +185,11 @@ def make_summary(session: Session, **given: Any) -> UserProgressSummary:
     return _flushed(
         session, UserProgressSummary(**({"user_id": given.get("user_id") or make_user(session).id} | given))
     )
+
+
+def make_pool_sample(session: Session, **given: Any) -> PoolSample:
+    counts = dict.fromkeys(("size", "checked_out", "overflow", "timeouts"), 0)
+    return _flushed(session, PoolSample(**({"application_name": "subjunctive:app:host:1"} | counts | given)))
 
 
 def make_configuration(session: Session, **given: Any) -> SystemConfiguration:

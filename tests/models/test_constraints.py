@@ -33,6 +33,7 @@ from tests.builders import (
     make_configuration,
     make_exercise,
     make_item,
+    make_pool_sample,
     make_progress,
     make_scenario,
     make_session,
@@ -107,6 +108,7 @@ def faults_of(make: Make, table: str, **values: list[Any]) -> list[Fault]:
 
 
 FAULTS = [
+    *faults_of(make_pool_sample, "pool_samples", pool=["", "Sync", "other"]),
     *faults_of(
         make_user,
         "users",

@@ -342,6 +342,24 @@ def test_what_everybody_may_create_in_is_named(database: Database) -> None:
     check_finds(database, "public-create", Status.WARNING, f"database {database.url.database}; schema editorial")
 
 
+# grants
+
+
+def test_what_is_granted_to_everybody_is_named(database: Database) -> None:
+    check_passes(database, "grants")
+    run_sql(database, "GRANT SELECT ON users TO PUBLIC", "GRANT USAGE ON SCHEMA private TO PUBLIC")
+    said = "2 objects are granted to everybody: schema private (USAGE); table public.users (SELECT)."
+    check_finds(database, "grants", Status.WARNING, said)
+
+
+def test_a_grant_that_came_since_the_last_run_is_told(server: EmbeddedServer, database: Database) -> None:
+    before = an_hour_ago(check_passes(database, "grants").facts)
+    check_passes(database, "grants", previous=before)
+    with another_role(server, database, "GRANT SELECT (username) ON users TO {role}"):
+        said = "Grants came or went since the last run: there are 1 now, then 0."
+        check_finds(database, "grants", Status.INFO, said, previous=before)
+
+
 # md5-passwords
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from zlib import crc32
 
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from subjunctive_admin import schema
 from subjunctive_admin.db import explain
 from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.ops.health.activity import GRANT_MONITOR, SEES_OTHERS
@@ -508,6 +512,32 @@ def public_create(probe: Probe) -> Outcome:
     return listed(
         found, "place is open to everybody", "places are open to everybody", "Only owners may create objects."
     )
+
+
+@check(
+    "grants",
+    title="Grants on the tables",
+    group=SERVER,
+    remedy="REVOKE … FROM PUBLIC; who has what is shown by subjunctive-admin access check",
+    severity=Status.WARNING,
+    limits=lambda _: Limits("1 to everybody"),
+)
+def grants(probe: Probe) -> Outcome:
+    """Nothing of the four schemas is granted to everybody, and no grant came or went since the last recorded run."""
+    found = schema.grants(probe.connection)
+    hashed = float(crc32(json.dumps(found, sort_keys=True).encode()))
+    facts = {"grants": float(sum(map(len, found.values()))), "fingerprint": hashed}
+    public = [f"{name} ({given['PUBLIC']})" for name, given in found.items() if "PUBLIC" in given]
+    outcome = listed(
+        public, "object is granted to everybody", "objects are granted to everybody", "No grant to everybody."
+    )
+    before = probe.previous.facts if probe.previous else {}
+    if not public and before.get("fingerprint", hashed) != hashed:
+        said = (
+            f"Grants came or went since the last run: there are {facts['grants']:.0f} now, then {before['grants']:.0f}."
+        )
+        return Outcome(Status.INFO, f"{facts['grants']:.0f}", said, facts=facts)
+    return replace(outcome, facts=facts)
 
 
 @check(
