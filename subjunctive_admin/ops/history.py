@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from filelock import FileLock
 
+from subjunctive_admin.errors import UsageError
 from subjunctive_admin.vocabulary import Status
 
 _LOCK_SECONDS = 5.0
@@ -81,10 +82,13 @@ class Told:
 
 @contextmanager
 def remembered(home: Path, kind: str, database: str | None, say: Callable[[str], None]) -> Iterator[Told]:
-    """Record the block as one run, whatever ends it; the error that ended it goes on."""
-    told, started = Told(), datetime.now(UTC)
+    """Record the block as one run, whatever ends it; the error that ended it goes on. Wrong usage is no run."""
+    told, started, is_run = Told(), datetime.now(UTC), True
     try:
         yield told
+    except UsageError:
+        is_run = False
+        raise
     except BaseException as error:
         interrupted = not isinstance(error, Exception)
         told.status = Status.UNKNOWN if interrupted else Status.CRITICAL
@@ -95,7 +99,8 @@ def remembered(home: Path, kind: str, database: str | None, say: Callable[[str],
         line = Run(
             kind, run_id, started, datetime.now(UTC), told.status, told.headline.rstrip("."), database, told.facts
         )
-        remember(home, line, say)
+        if is_run:
+            remember(home, line, say)
 
 
 def record(home: Path, run: Run) -> None:

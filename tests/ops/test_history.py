@@ -16,8 +16,9 @@ import pytest
 from filelock import FileLock
 
 from subjunctive_admin.db import Database
+from subjunctive_admin.errors import Conflict, UsageError
 from subjunctive_admin.ops import history
-from subjunctive_admin.ops.history import Run, database_name, read_runs, record, remember, runs_folder
+from subjunctive_admin.ops.history import Run, database_name, read_runs, record, remember, remembered, runs_folder
 from subjunctive_admin.reports import find_notebook, run_report
 from subjunctive_admin.settings import load_settings
 from subjunctive_admin.vocabulary import Status
@@ -211,3 +212,37 @@ def test_a_report_whose_run_cannot_be_recorded_is_made_all_the_same(database: Da
     settings = load_settings(database_url=url, home=tmp_path / "home")
     ran = run_report(find_notebook("12_health"), {"only": "connectivity"}, out=tmp_path / "out", settings=settings)
     assert (ran.status, ran.error) == (Status.OK, None)
+
+
+# A run under way
+
+
+def test_a_block_is_remembered_with_what_it_told(tmp_path: Path) -> None:
+    with remembered(tmp_path, "backup", "app", print) as told:
+        told.headline, told.facts = "Backed up.", {"bytes": 3}
+    (line,) = read_runs(tmp_path)[0]
+    assert (line.kind, line.status, line.headline, line.database, line.facts) == (
+        "backup", Status.OK, "Backed up", "app", {"bytes": 3},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "headline"),
+    [
+        (Conflict("It is locked."), Status.CRITICAL, "It is locked"),
+        (ZeroDivisionError("by zero"), Status.CRITICAL, "by zero"),
+        (KeyboardInterrupt(), Status.UNKNOWN, "Interrupted"),
+    ],
+)
+def test_what_ends_a_block_is_remembered_and_goes_on(
+    tmp_path: Path, error: BaseException, status: Status, headline: str
+) -> None:
+    with pytest.raises(type(error)), remembered(tmp_path, "verify", None, print):
+        raise error
+    assert [(line.status, line.headline) for line in read_runs(tmp_path)[0]] == [(status, headline)]
+
+
+def test_wrong_usage_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError), remembered(tmp_path, "restore", None, print):
+        raise UsageError("Its name was not typed.")
+    assert read_runs(tmp_path) == ([], 0)

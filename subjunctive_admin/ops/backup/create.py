@@ -66,12 +66,9 @@ def create_backup(database: Database, *, progress: Progress | None = None) -> Ma
 
 def _clear_remains(folder: Path) -> None:
     """Whoever holds the folder's lock finds what a killed backup left: parts, and a dump without its manifest."""
-    for path in folder.glob("*.partial"):
-        if files.time_of(path.name.partition(".")[0]):
-            path.unlink()
-    for path in (*folder.glob("*.dump"), *folder.glob("*.globals.sql")):
-        name = path.name.partition(".")[0]
-        if files.time_of(name) and not (folder / f"{name}.json").exists():
+    for path in list(folder.iterdir()):
+        name = files.name_of(path)
+        if name and (path.suffix == ".partial" or not (folder / f"{name}.json").exists()):
             path.unlink()
 
 
@@ -312,7 +309,7 @@ def _after(database: Database, folder: Path, made: Manifest) -> Manifest:
     command = database.settings.backup_after
     if not command:
         return made
-    said, succeeded = _handed_over([*shlex.split(command), str(files.dump_of(folder, made.name))], database)
+    said, succeeded = _handed_over(command, files.dump_of(folder, made.name), database)
     made = replace(made, after={"command": command, "succeeded": succeeded, "said": said})
     files.write_manifest(folder, made)
     if not succeeded:
@@ -323,15 +320,18 @@ def _after(database: Database, folder: Path, made: Manifest) -> Manifest:
     return made
 
 
-def _handed_over(command: list[str], database: Database) -> tuple[str, bool]:
+def _handed_over(command: str, dump: Path, database: Database) -> tuple[str, bool]:
     try:
+        words = shlex.split(command)
         done = subprocess.run(
-            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            [*words, str(dump)], check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             timeout=database.settings.backup_timeout,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return "it took too long.", False
     except OSError as error:
-        return f"{command[0]}: {error.strerror}.", False
+        return f"{words[0] if words else command}: {error.strerror}.", False
+    except ValueError as error:  # a quote that is not closed
+        return f"{error}.", False
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     return " ".join(lines[-_LINES_TOLD:]) or f"exit code {done.returncode}.", done.returncode == 0

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -94,14 +95,39 @@ class Manifest:
         """What `as_dict` gave; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
         if found["format"] != FORMAT:
             raise ValueError(f"its format is {found['format']}, and this version knows {FORMAT}")
+        _refuse_wrong_kinds(found)
         given = {key: value for key, value in found.items() if key in cls.__dataclass_fields__}
-        given |= {"created_at": datetime.fromisoformat(found["created_at"]), "roles": tuple(found["roles"])}
+        given |= {"created_at": _moment(found["created_at"]), "roles": tuple(found["roles"])}
         given["contents"] = Contents.from_dict(found["contents"])
         given["verified"] = tuple(
-            Verified(datetime.fromisoformat(one["at"]), one["server_version"], one["seconds"])
-            for one in found["verified"]
+            Verified(_moment(one["at"]), str(one["server_version"]), float(one["seconds"])) for one in found["verified"]
         )
         return cls(**given)
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "name": str, "database": str, "environment": (str, NoneType), "epoch": (int, NoneType), "bytes": int,
+    "sha256": str, "seconds": (int, float), "after": (dict, NoneType), "roles": list, "database_settings": dict,
+}  # fmt: skip
+
+
+def _refuse_wrong_kinds(found: Mapping[str, Any]) -> None:
+    """One manifest that was edited by hand must not keep the others from being listed."""
+    for key, kind in _KINDS.items():
+        if not isinstance(found[key], kind):
+            raise TypeError(f"{key} is {found[key]!r}")
+    for key in ("server_version", "tool_version"):
+        if not re.match(r"[1-9]\d*(\.|$)", found[key]):
+            raise ValueError(f"{key} is {found[key]!r}")
+    if not all(isinstance(role, str) for role in found["roles"]):
+        raise TypeError(f"roles is {found['roles']!r}")
+
+
+def _moment(written: str) -> datetime:
+    moment = datetime.fromisoformat(written)
+    if moment.tzinfo is None:
+        raise ValueError(f"{written!r} has no time zone")
+    return moment
 
 
 @dataclass(frozen=True)
@@ -155,14 +181,24 @@ def new_name(folder: Path, database: str, at: datetime) -> str:
 def time_of(name: str) -> datetime | None:
     """The time in a backup's name; None for a name that is none."""
     found = _NAME.fullmatch(name)
-    return datetime.strptime(found["time"], _TIME).replace(tzinfo=UTC) if found else None
+    try:
+        return datetime.strptime(found["time"], _TIME).replace(tzinfo=UTC) if found else None
+    except ValueError:  # digits that are no time
+        return None
+
+
+def name_of(file: Path) -> str | None:
+    """The backup that a file belongs to; None for what is no file of a backup."""
+    whole = file.name.removesuffix(".partial")
+    names = (whole.removesuffix(ending) for ending in _ENDINGS if whole.endswith(ending))
+    return next((name for name in names if time_of(name)), None)
 
 
 def read_folder(folder: Path) -> tuple[list[Manifest], list[Unusable]]:
     """The backups, the newest first, and what looks like one and is none; empty where there is no folder."""
     manifests, unusable = [], []
-    stems = {path.name.partition(".")[0] for path in (folder.iterdir() if folder.is_dir() else ())}
-    for name in sorted(stem for stem in stems if time_of(stem)):
+    names = {name_of(path) for path in (folder.iterdir() if folder.is_dir() else ())}
+    for name in sorted(filter(None, names)):
         try:
             manifests.append(_read(folder, name))
         except DamagedBackup as error:
@@ -239,7 +275,9 @@ def keep(folder: Path) -> None:
 
 def note_verified(folder: Path, manifest: Manifest, proof: Verified) -> Manifest:
     """The manifest with one more proof, written."""
-    proved = replace(find(folder, manifest.name), verified=(*manifest.verified, proof))
+    # As it is now: another proof may have been noted meanwhile.
+    found = find(folder, manifest.name)
+    proved = replace(found, verified=(*found.verified, proof))
     write_manifest(folder, proved)
     return proved
 

@@ -6,6 +6,7 @@ A restore counts when the copy has every row, every value and the schema that th
 from __future__ import annotations
 
 import contextlib
+import csv
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from sqlalchemy import URL
 
 from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import SUPPORTED, EmbeddedServer, unaffected_by_environment
-from subjunctive_admin.errors import Conflict, CouldNotBegin, SubjunctiveError, UsageError
+from subjunctive_admin.errors import Conflict, CouldNotBegin, NotFound, SubjunctiveError, UsageError
 from subjunctive_admin.ops.backup import manifest as files
 from subjunctive_admin.ops.backup.contents import differences, read_contents
 from subjunctive_admin.ops.backup.create import Progress, application_name, database_settings, sha256_of
@@ -81,6 +82,7 @@ def restore_beside(
         raise UsageError(
             f"{to} is the live database.", next_step=f"restore beside it and swap: --to {to}_restored --swap --yes {to}"
         )
+    _refuse_the_servers_own(to)
     folder = backup_folder(database.settings)
     manifest = files.find(folder, name)
     check_file(folder, manifest, progress)
@@ -98,10 +100,10 @@ def restore_into(
 
     `access` keeps grants, where all the roles that they name exist.
     """
+    programs = programs_for(max(manifest.tool_major, _major(url)))
     with _maintenance(url) as server:
         server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(to)))
         missing = _missing_roles(server, manifest) if access else ()
-    programs = programs_for(max(manifest.tool_major, _major(url)))
     command = [
         programs.path("pg_restore"), "--exit-on-error", "--single-transaction", "--no-owner", "--no-password",
         *([] if access and not missing else ["--no-privileges"]), f"--dbname={to}",
@@ -147,10 +149,11 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
 
     Sessions of both are ended. Database-level settings, limits and access are those of the live one, and so is its
     environment; the epoch goes up, by which whoever keeps copies learns of it. What fails is taken back. Raises
-    `UsageError` unless the live database's name is typed.
+    `UsageError` unless the live database's name is typed, `NotFound` where there is no restored one.
     """
     require_typed(database, confirmed)
     live = str(database.url.database)
+    _refuse_no_copy(database, restored)
     kept = f"{live}_before_{_now():%Y%m%d_%H%M%S}"
     epoch = _carry_over(database, restored)
     database.dispose()
@@ -182,6 +185,22 @@ def require_typed(database: Database, confirmed: str | None) -> None:
         )
 
 
+def _refuse_the_servers_own(name: str) -> None:
+    if name in {"postgres", "template0", "template1"}:
+        raise UsageError(f"{name} is the server's own.", next_step="name a database that may be replaced")
+
+
+def _refuse_no_copy(database: Database, restored: str) -> None:
+    _refuse_the_servers_own(restored)
+    if restored == database.url.database:
+        raise UsageError(f"{restored} is the live database.", next_step="name the one that was restored beside it")
+    with _maintenance(database.url) as server:
+        if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [restored]).fetchone() is None:
+            raise NotFound(
+                f"There is no database {restored}.", next_step=f"subjunctive-admin backup restore NAME --to {restored}"
+            )
+
+
 def _carry_over(database: Database, restored: str) -> int | None:
     """Give the restored database what belongs to the live one and no dump holds; returns its new epoch."""
     with database.connection() as connection:
@@ -191,7 +210,7 @@ def _carry_over(database: Database, restored: str) -> int | None:
         for name, value in settings.items():
             copy.execute(
                 sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
-                    sql.Identifier(restored), sql.Identifier(name), sql.Literal(value)
+                    sql.Identifier(restored), sql.Identifier(name), _setting(name, value)
                 )
             )
         limit, grants = _access(live, str(own))
@@ -211,6 +230,17 @@ def _carry_over(database: Database, restored: str) -> int | None:
         return int(found[0]) if found else None
 
 
+# A list is stored quoted as a list; as one literal it would become the name of one thing.
+_LISTS = {"search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"}
+
+
+def _setting(name: str, value: str) -> sql.Composable:
+    if name not in _LISTS:
+        return sql.Literal(value)
+    (parts,) = csv.reader([value], skipinitialspace=True)
+    return sql.SQL(", ").join([sql.Literal(part) for part in parts])
+
+
 def _access(live: psycopg.Connection[Any], name: str) -> tuple[sql.Composable, list[sql.SQL]]:
     """The connection limit, and the statements that give a database the same grants; {} is its name."""
     row = live.execute("SELECT datconnlimit, datacl IS NOT NULL FROM pg_database WHERE datname = %s", [name]).fetchone()
@@ -218,13 +248,14 @@ def _access(live: psycopg.Connection[Any], name: str) -> tuple[sql.Composable, l
     if not row[1]:
         return sql.Literal(row[0]), []
     grants = live.execute(
-        "SELECT a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC') FROM pg_database d"
+        "SELECT a.privilege_type, coalesce(quote_ident(r.rolname), 'PUBLIC'),"
+        " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END FROM pg_database d"
         " CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE d.datname = %s",
         [name],
     ).fetchall()
     statements = [
         "REVOKE ALL ON DATABASE {} FROM PUBLIC",
-        *(f"GRANT {right} ON DATABASE {{}} TO {to}" for right, to in grants),
+        *(f"GRANT {right} ON DATABASE {{}} TO {to}{option}" for right, to, option in grants),
     ]
     return sql.Literal(row[0]), [sql.SQL(one) for one in statements]
 
@@ -306,8 +337,7 @@ def _throwaway(home: Path, manifest: Manifest) -> Iterator[tuple[URL, str]]:
             f"{manifest.name} is of PostgreSQL {manifest.server_major}, newer than any embedded server.",
             next_step="restore it beside the live database: subjunctive-admin backup restore NAME --to DB",
         )
-    folder = Path(mkdtemp(prefix="verify-", dir=home))
-    folder.chmod(0o711)  # as root the server runs under another account
+    folder = _made_below(home)
     # A FileLock in another folder: this one is removed.
     with FileLock(_held(folder), mode=0o600):
         server = EmbeddedServer(folder, major=major, durable=False)
@@ -317,6 +347,22 @@ def _throwaway(home: Path, manifest: Manifest) -> Iterator[tuple[URL, str]]:
         finally:
             _remove(server, folder)
             _held(folder).unlink(missing_ok=True)
+
+
+def _made_below(home: Path) -> Path:
+    # HOME may never have been needed: the database is another server's, the backups lie elsewhere.
+    try:
+        for missing in [path for path in reversed([home, *home.parents]) if not path.exists()]:
+            missing.mkdir(exist_ok=True)
+            missing.chmod(0o711)
+        folder = Path(mkdtemp(prefix="verify-", dir=home))
+        folder.chmod(0o711)  # as root the server runs under another account
+    except OSError as error:
+        raise CouldNotBegin(
+            f"There can be no throwaway server in {home}: {error.strerror}.",
+            next_step="set SUBJUNCTIVE_HOME to a folder you own",
+        ) from error
+    return folder
 
 
 def clear_throwaways(home: Path) -> None:
