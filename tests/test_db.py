@@ -291,6 +291,7 @@ def test_two_sessions_that_wait_for_each_other_end_in_a_conflict(database: Datab
 # No usable connection
 
 
+@pytest.mark.injects("wrong-password")
 def test_a_wrong_password_is_said_without_showing_it(remade: Remade, database: Database) -> None:
     one = remade(database.url.set(password="s3cr3t-but-wrong"))
     with pytest.raises(AccessDenied, match="refused the user subjunctive") as refused, one.session():
@@ -299,6 +300,7 @@ def test_a_wrong_password_is_said_without_showing_it(remade: Remade, database: D
     assert refused.value.exit_code == 3
 
 
+@pytest.mark.injects("wrong-password")
 async def test_a_wrong_password_is_said_in_async_sessions_too(remade: Remade, database: Database) -> None:
     one = remade(database.url.set(password="s3cr3t-but-wrong"))
     with pytest.raises(AccessDenied, match="refused the user subjunctive"):
@@ -324,6 +326,7 @@ def test_an_unknown_database_is_named(remade: Remade, database: Database) -> Non
         pass
 
 
+@pytest.mark.injects("server-down")
 def test_a_folder_without_a_server_asks_to_start_it(remade: Remade, database: Database, tmp_path: Path) -> None:
     one = remade(database.url.update_query_dict({"host": str(tmp_path)}))
     with pytest.raises(ServerUnreachable, match=f"No usable server at {tmp_path}") as refused, one.session():
@@ -331,6 +334,7 @@ def test_a_folder_without_a_server_asks_to_start_it(remade: Remade, database: Da
     assert refused.value.next_step == "subjunctive-admin db start"
 
 
+@pytest.mark.injects("server-down")
 def test_a_port_where_nothing_listens_asks_to_check_the_address(remade: Remade) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -373,6 +377,7 @@ def test_a_server_that_is_read_only_by_default_is_still_written_when_asked(
     assert users(database) == 1
 
 
+@pytest.mark.injects("read-only-standby")
 def test_a_standby_is_named_when_it_refuses_a_write(remade: Remade) -> None:
     one = remade()
     # What a standby answers to every write.
@@ -383,6 +388,7 @@ def test_a_standby_is_named_when_it_refuses_a_write(remade: Remade) -> None:
     assert refused.value.next_step == "point SUBJUNCTIVE_DATABASE_URL at the primary"
 
 
+@pytest.mark.injects("no-connection-left")
 def test_a_role_at_its_limit_has_no_connection_left(server: EmbeddedServer, database: Database, remade: Remade) -> None:
     with as_superuser(server) as execute:
         execute(f"GRANT CONNECT ON DATABASE {database.url.database} TO PUBLIC")
@@ -396,6 +402,7 @@ def test_a_role_at_its_limit_has_no_connection_left(server: EmbeddedServer, data
             execute("DROP ROLE crowded")
 
 
+@pytest.mark.injects("no-connection-left")
 def test_a_full_server_has_no_connection_left(database: Database, remade: Remade) -> None:
     one = remade(pool_size=200, pool_overflow=0)
 
@@ -440,6 +447,7 @@ def _terminate(database: Database, pid: int) -> None:
         connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_connection_that_was_ended_while_idle_is_replaced_unnoticed(remade: Remade, database: Database) -> None:
     one = remade(pool_size=1, pool_overflow=0)
     with one.connection() as connection:
@@ -449,6 +457,7 @@ def test_a_connection_that_was_ended_while_idle_is_replaced_unnoticed(remade: Re
         assert connection.scalar(text("SELECT pg_backend_pid()")) != pid
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_connection_that_is_ended_at_work_says_that_the_server_went_away(remade: Remade, database: Database) -> None:
     one = remade()
 

@@ -270,6 +270,7 @@ def test_a_database_that_is_never_to_be_written_is_not_set_up(empty_database: Da
 # Others at work
 
 
+@pytest.mark.injects("two-setups-at-once")
 def test_two_setups_at_once_end_well(empty_database: Database) -> None:
     databases = [Database(empty_database.url, purpose=f"setup-{n}") for n in range(4)]
     said: list[str] = []
@@ -289,6 +290,7 @@ def test_two_setups_at_once_end_well(empty_database: Database) -> None:
     assert drift(expected_fingerprint(), fingerprint_of(empty_database)) == []
 
 
+@pytest.mark.injects("two-setups-at-once")
 def test_a_setup_that_hangs_is_not_waited_for_for_ever(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +305,7 @@ def test_a_setup_that_hangs_is_not_waited_for_for_ever(
     assert refused.value.next_step is not None
 
 
+@pytest.mark.injects("idle-transaction-blocks-ddl")
 def test_a_table_that_stays_locked_is_a_conflict_that_names_the_holder(database: Database, impatient: None) -> None:
     said: list[str] = []
     one = hasty(database)
@@ -319,6 +322,7 @@ def test_a_table_that_stays_locked_is_a_conflict_that_names_the_holder(database:
     assert drift(expected_fingerprint(), fingerprint_of(database)) == []
 
 
+@pytest.mark.injects("idle-transaction-blocks-ddl")
 def test_a_lock_that_is_given_up_in_time_is_only_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +377,7 @@ def _wait_until_alone(database: Database) -> None:
     raise AssertionError("the killed setup's session is still there")
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_server_process_that_dies_in_mid_migration_leaves_nothing_behind(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
