@@ -30,12 +30,16 @@ PAIRS, TIMES, MEGABYTES = 3, 2.0, 200.0
 MAJOR = 18  # that of `seeded`
 LIMIT_SECONDS = 3600
 PROCESS = """
-import resource
+import pathlib, resource
 from subjunctive_admin.db import open_database
 from subjunctive_admin.ops.backup import create_backup, verify_backup
 database = open_database()
 verify_backup(database.settings, create_backup(database).name)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Linux counts what the process was before it became Python towards ru_maxrss, and here that is the benchmark.
+status = pathlib.Path("/proc/self/status")
+lines = status.read_text().splitlines() if status.exists() else []
+found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+print(*(found or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
 """
 
 
