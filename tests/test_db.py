@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -345,6 +346,36 @@ def test_a_port_where_nothing_listens_asks_to_check_the_address(remade: Remade) 
     assert "geheim" not in str(refused.value)
 
 
+@contextmanager
+def relay_to(server: EmbeddedServer) -> Iterator[int]:
+    """The port of a relay to the server's socket: over a socket nobody asks for TLS. It passes the first question on."""
+    folder = make_url(server.url()).query["host"]
+    with socket.create_server(("127.0.0.1", 0)) as relay, ThreadPoolExecutor(1) as passing:
+
+        def pass_on() -> bytes:
+            client, _ = relay.accept()
+            with client, socket.socket(socket.AF_UNIX) as behind:
+                behind.connect(f"{folder}/.s.PGSQL.5432")
+                behind.sendall(client.recv(1024))
+                answer = behind.recv(1)
+                client.sendall(answer)
+                return answer
+
+        answered = passing.submit(pass_on)
+        yield int(relay.getsockname()[1])
+        assert answered.result(5) == b"N"
+
+
+@pytest.mark.injects("tls-required-but-absent")
+def test_a_server_without_the_tls_that_the_address_requires_is_named(remade: Remade, server: EmbeddedServer) -> None:
+    with relay_to(server) as port:
+        one = remade(f"postgresql://ana:s3cr3t@127.0.0.1:{port}/db?sslmode=require")
+        with pytest.raises(ServerUnreachable, match=r"the server at 127\.0\.0\.1 has none\.") as refused, one.session():
+            pass
+    assert "turn ssl on" in str(refused.value)
+    assert "s3cr3t" not in str(refused.value)
+
+
 def test_a_name_that_does_not_resolve_is_said(remade: Remade) -> None:
     one = remade("postgresql://ana@no-such-host.invalid:5432/db")
     with pytest.raises(ServerUnreachable, match=r"No usable server at no-such-host\.invalid"), one.session():
@@ -469,6 +500,28 @@ def test_a_connection_that_is_ended_at_work_says_that_the_server_went_away(remad
     with pytest.raises(ServerUnreachable, match="went away: terminating connection"):
         work()
     assert users(one) == 0
+
+
+@pytest.mark.injects("disk-full-during-data")
+def test_a_full_disk_is_said_and_nothing_was_changed(server: EmbeddedServer, database: Database) -> None:
+    with database.connection(write=True) as connection:
+        connection.execute(text("CREATE TABLE growing (word text)"))
+        file = server.data / str(connection.scalar(text("SELECT pg_relation_filepath('growing')")))
+    file.unlink()
+    file.symlink_to("/dev/full")
+
+    def grow() -> None:
+        with database.connection(write=True) as connection:
+            connection.execute(insert(User).values(NEW_USER))
+            connection.execute(text("INSERT INTO growing VALUES ('word')"))
+
+    with pytest.raises(SubjunctiveError, match=r"The disk of the server at .* is full: could not extend file") as full:
+        grow()
+    assert "disk-data" in (full.value.next_step or "")
+    assert users(database) == 0
+    with database.connection(write=True) as connection:
+        connection.execute(insert(User).values(NEW_USER))
+    assert users(database) == 1
 
 
 def test_an_error_nobody_foresaw_keeps_postgresqls_words_and_code(database: Database) -> None:

@@ -43,6 +43,7 @@ from subjunctive_admin.schema import (
     resolve,
     setup,
 )
+from tests.folders import reachable_folder
 
 OURS = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('editorial', 'ops', 'private')"
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
@@ -394,6 +395,35 @@ def test_a_server_process_that_dies_in_mid_migration_leaves_nothing_behind(
     with pytest.raises(ServerUnreachable, match="went away"):
         migrate(empty_database)
     assert counts(empty_database) == [0, 0, 0]
+
+
+@pytest.mark.faults
+@pytest.mark.injects("postmaster-killed-in-migration")
+def test_a_server_that_is_killed_in_mid_migration_starts_again_with_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = command.upgrade
+    with reachable_folder() as home:
+        server = EmbeddedServer(home)
+        server.start()
+        one = Database(server.url())
+
+        def upgrade(config: Config, revision: str) -> None:
+            real(config, revision)
+            os.kill(server.status().pid or 0, signal.SIGKILL)
+            config.attributes["connection"].execute(text("SELECT 1"))
+
+        try:
+            monkeypatch.setattr(command, "upgrade", upgrade)
+            with pytest.raises(ServerUnreachable):
+                migrate(one)
+            monkeypatch.setattr(command, "upgrade", real)
+            server.start()
+            assert counts(one) == [0, 0, 0]
+            assert setup(one).is_current
+        finally:
+            one.dispose()
+            server.stop()
 
 
 def test_a_role_without_rights_is_told_so(empty_database: Database, server: EmbeddedServer) -> None:
