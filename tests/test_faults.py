@@ -93,6 +93,7 @@ def test_two(n): assert n == 1
 """
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_the_suite_counts_them_whatever_number_of_processes(tmp_path: Path, processes: str) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
