@@ -22,8 +22,10 @@ from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.errors import UsageError
 from subjunctive_admin.ops.health import check_ids, checks, registry, run_health
 from subjunctive_admin.ops.health.registry import Limits, Outcome, Probe
+from subjunctive_admin.schema import migrate
 from subjunctive_admin.settings import load_settings
 from subjunctive_admin.vocabulary import Status
+from tests.builders import make_user
 from tests.folders import reachable_folder
 from tests.ops.health_verbs import (
     another_role,
@@ -422,6 +424,30 @@ def test_table_access_finds_a_damaged_table(server: Any, database: Database) -> 
     )
     (Path(folder) / path).unlink()
     check_finds(database, "table-access", Status.CRITICAL, "achievements", "could not open file", "cannot be read")
+
+
+@pytest.mark.faults
+@pytest.mark.injects("bit-flip-in-a-table-file")
+def test_table_access_finds_one_flipped_bit_in_the_file_of_a_table() -> None:
+    with reachable_folder() as home:
+        server = EmbeddedServer(home, durable=False)
+        server.start()
+        one = Database(server.url())
+        try:
+            migrate(one)
+            with one.session(write=True) as session:
+                make_user(session)
+            check_passes(one, "table-access")
+            path = server.data / run_as_superuser(server, one, "SELECT pg_relation_filepath('users')")[0]
+            server.stop()  # the block is written, and then read from disk again
+            block = bytearray(path.read_bytes())
+            block[-1] ^= 1
+            path.write_bytes(block)
+            server.start()
+            check_finds(one, "table-access", Status.CRITICAL, "users", "invalid page")
+        finally:
+            one.dispose()
+            server.stop()
 
 
 def test_table_access_is_unknown_without_the_right_to_read(server: Any, database: Database) -> None:

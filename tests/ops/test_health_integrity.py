@@ -171,6 +171,13 @@ def test_labels_that_python_does_not_know_are_critical(database: Database, state
 
 
 @pytest.mark.injects("enum-label-missing")
+def test_a_label_that_somebody_removed_is_critical(server: Any, database: Database) -> None:
+    # PostgreSQL has no statement for it.
+    gold = "DELETE FROM pg_enum WHERE enumtypid = 'tier'::regtype AND enumlabel = 'gold'"
+    run_as_superuser(server, database, gold)
+    check_finds(database, "enum-labels", Status.CRITICAL, "public.tier lacks gold")
+
+
 def test_labels_that_are_missing_or_in_another_order_are_told_apart(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
