@@ -52,6 +52,7 @@ TASKS: dict[str, list[list[str]]] = {
         [PYTHON, "benchmarks/run.py"],
         [PYTHON, "benchmarks/bulk_load.py"],
         [PYTHON, "-m", "benchmarks.recording"],
+        [PYTHON, "-m", "benchmarks.backup"],
         [PYTHON, "benchmarks/spanish.py"],
         [PYTHON, "benchmarks/pool.py"],
     ],

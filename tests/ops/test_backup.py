@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import EmbeddedServer
-from subjunctive_admin.errors import Conflict, CouldNotBegin, NotFound, UsageError
+from subjunctive_admin.errors import AccessDenied, Conflict, CouldNotBegin, NotFound, ServerUnreachable, UsageError
 from subjunctive_admin.ops.backup import (
     BackupFailed,
     DamagedBackup,
@@ -56,7 +56,7 @@ from tests.ops.backup_verbs import (
     scalar,
     visible,
 )
-from tests.ops.health_verbs import run_as_superuser, run_sql, session, with_settings
+from tests.ops.health_verbs import another_role, run_as_superuser, run_sql, session, with_settings
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -765,6 +765,77 @@ def test_a_swap_that_fails_half_way_is_taken_back(
         swap(live, beside, confirmed=str(live.url.database))
     assert databases(live) == before
     assert [scalar(live, "SELECT n FROM mark"), scalar(live, "SELECT n FROM mark", beside)] == [2, 1]
+
+
+def test_a_swap_interrupted_when_all_is_renamed_is_taken_back(
+    live: Database, beside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit: Callable[..., None] = restore._admit
+    opened = []
+
+    def fail(server: Any, name: str, *, yes: bool) -> None:
+        opened.extend([name] * yes)
+        if yes and len(opened) == 1:
+            raise KeyboardInterrupt
+        admit(server, name, yes=yes)
+
+    before = databases(live)
+    monkeypatch.setattr(restore, "_admit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        swap(live, beside, confirmed=str(live.url.database))
+    assert databases(live) == before
+    assert [scalar(live, "SELECT n FROM mark"), scalar(live, "SELECT n FROM mark", beside)] == [2, 1]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_swap_whose_session_is_ended_is_taken_back(
+    live: Database, beside: str, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    rename: Callable[..., None] = restore._rename
+    ended: list[int] = []
+
+    def end(connection: Any, old: str, new: str) -> None:
+        if not ended:
+            ended.append(connection.info.backend_pid)
+            if not heard:  # it is done, and nobody learns of it
+                rename(connection, old, new)
+            autocommit(server, f"SELECT pg_terminate_backend({ended[0]}, 5000)")
+        rename(connection, old, new)
+
+    before = databases(live)
+    monkeypatch.setattr(restore, "_rename", end)
+    with pytest.raises(RestoreFailed, match=f"The swap failed, and {live.url.database} is what it was: terminating"):
+        swap(live, beside, confirmed=str(live.url.database))
+    assert databases(live) == before
+    assert [scalar(live, "SELECT n FROM mark"), scalar(live, "SELECT n FROM mark", beside)] == [2, 1]
+
+
+# A server that is not there, a role that may not
+
+
+def test_a_server_that_is_down_is_named(saved: Saved) -> None:
+    down = with_settings(Database(saved.database.url.set(query={"host": "/nowhere", "port": "1"}), saved.settings))
+    before = visible(saved.folder)
+    with pytest.raises(ServerUnreachable):
+        create_backup(down)
+    with pytest.raises(ServerUnreachable):
+        restore_beside(down, None, "beside")
+    with pytest.raises(ServerUnreachable):
+        swap(down, "beside", confirmed=str(down.url.database))
+    assert visible(saved.folder) == before
+
+
+def test_a_role_that_may_not_read_a_table_or_make_a_database_is_told(
+    saved: Saved, tiny: Database, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    with another_role(server, tiny) as other:
+        with pytest.raises(BackupFailed, match="permission denied for table one"):
+            create_backup(saving_to(other, tmp_path / "theirs"))
+        assert visible(tmp_path / "theirs") == []
+        with pytest.raises(RestoreFailed, match="The database beside could not be made: permission denied"):
+            restore_beside(saving_to(other, saved.folder), None, "beside")
+    with another_role(server, saved.database) as other, pytest.raises(AccessDenied, match="schema ops"):
+        create_backup(saving_to(other, tmp_path / "theirs"))
 
 
 # Retention

@@ -141,7 +141,7 @@ def run(
             _end(child)
             raise
         if child.returncode:
-            raise ProgramFailed(f"{name} failed: {_last_lines(said.fileno())}")
+            raise ProgramFailed(f"{name} failed: {_last_lines(said.fileno()) or _how_it_ended(child.returncode)}")
 
 
 _can_die = sys.platform == "linux"
@@ -176,4 +176,10 @@ def _last_lines(descriptor: int) -> str:
     size = os.fstat(descriptor).st_size
     text = os.pread(descriptor, 4096, max(size - 4096, 0)).decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[-_LINES_TOLD:]) or "it said nothing."
+    return " ".join(lines[-_LINES_TOLD:])
+
+
+def _how_it_ended(code: int) -> str:
+    # A full memory or a limit of the file size kills without a word.
+    killed = -code in {one.value for one in signal.Signals}
+    return f"it was killed by {signal.Signals(-code).name}." if killed else f"exit code {code}."
