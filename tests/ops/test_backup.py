@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -665,6 +667,40 @@ def test_any_password_reaches_the_server(tmp_path: Path, tiny: Database, passwor
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert f"\npassword={password}\n" in file.read_text()
     assert not file.exists()
+
+
+KILLED_WITH_A_PASSWORD = """
+import os, sys
+from sqlalchemy import make_url
+from subjunctive_admin.ops.backup.programs import reaching
+with reaching(make_url("postgresql://me:secret@/db"), "tests"):
+    if len(sys.argv) > 1:
+        os.kill(os.getpid(), 9)
+    print("holds it", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="written for signals")
+def test_the_password_of_a_killed_process_is_removed_by_the_next_one(
+    tiny: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, place = [sys.executable, "-c", KILLED_WITH_A_PASSWORD], tmp_path / "temporary"
+    place.mkdir()
+    (place / "subjunctive-notes-1").mkdir()
+    (place / "subjunctive-notes-1" / "service.conf").write_text("mine")
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as alive:
+        assert alive.stdout is not None
+        assert alive.stdout.readline() == b"holds it\n"
+        subprocess.run([*command, "die"], check=False)
+        assert len(visible(place)) == 3
+        create_backup(tiny)
+        assert len(visible(place)) == 2
+        assert any(name.startswith(f"subjunctive-{alive.pid}-") for name in visible(place))
+        alive.communicate()
+    assert visible(place) == ["subjunctive-notes-1"]
 
 
 # Swap

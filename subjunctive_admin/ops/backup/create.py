@@ -213,6 +213,8 @@ class _Reading:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # Now: a connection that was lost does not give its driver's any more.
+        self._driver: Any = connection.connection.driver_connection
         self._thread = threading.Thread(target=self._read, daemon=True, name="backup-contents")
         self._found: Contents | None = None
         self._error: Exception | None = None
@@ -222,8 +224,8 @@ class _Reading:
         self._thread.start()
 
     def cancel(self) -> None:
-        driver: Any = self._connection.connection.driver_connection
-        driver.cancel_safe(timeout=5)
+        if self._thread.is_alive():
+            self._driver.cancel_safe(timeout=5)
         self._thread.join(10)
 
     def result(self, progress: Callable[[int, int], None]) -> Contents:
