@@ -347,6 +347,16 @@ def _by_state(state: str, text: str, url: URL, write: bool) -> SubjunctiveError 
             )
         case "40001" | "40P01":
             return Busy("Two sessions changed the same rows; nothing was changed here.", next_step="try again")
+    return _by_state_of_the_server(state, text, url)
+
+
+def _by_state_of_the_server(state: str, text: str, url: URL) -> SubjunctiveError | None:
+    match state:
+        case "53100":
+            return SubjunctiveError(
+                f"The disk of the server at {_address(url)} is full: {text}; nothing was changed.",
+                next_step="free space there; subjunctive-admin health --only disk-data shows how much there is",
+            )
         case "57P01" | "57P02" | "57P03" | "08006" | "08003":
             return ServerUnreachable(f"The server at {_address(url)} went away: {text}.", next_step=_start_step(url))
     return None
@@ -364,6 +374,12 @@ _CONNECTION_REASONS: tuple[tuple[str, type[DatabaseUnavailable], str, str], ...]
         UnknownDatabase,
         "The server at {address} has no database {database}.",
         "create it, or correct SUBJUNCTIVE_DATABASE_URL",
+    ),
+    (
+        r"server does not support SSL",
+        ServerUnreachable,
+        "The address requires TLS, and the server at {address} has none.",
+        "turn ssl on in the server; without sslmode in the address the connection is not encrypted",
     ),
     (
         r"too many (clients|connections)|remaining connection slots",

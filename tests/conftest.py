@@ -20,6 +20,7 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.schema import migrate
 from subjunctive_admin.settings import Settings, load_settings
+from tests.faults import tally
 from tests.folders import reachable_folder
 
 DEBIAN = Path("/usr/lib/postgresql")
@@ -33,6 +34,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", type=int, choices=MAJORS, default=18, help="major version of the tests' server")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Its reports carry what a test injects, also those that another process sends."""
+    ids = sorted({fault for mark in item.iter_markers("injects") for fault in mark.args})
+    item.user_properties.extend(("injects", fault) for fault in ids)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = (report for reports in terminalreporter.stats.values() for report in reports)
+    if line := tally(report for report in reports if isinstance(report, pytest.TestReport)):
+        terminalreporter.write_line(line)
 
 
 class Cluster:

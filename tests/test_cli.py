@@ -198,6 +198,7 @@ def test_help_imports_nothing_heavy() -> None:
     "arguments",
     [["seed"], ["user", "list"], ["config", "list"], ["setup"], ["migrate"], ["pool"], ["seed", "--dry-run"]],
 )
+@pytest.mark.injects("server-down")
 def test_without_a_server_a_command_cannot_begin(run: Run, arguments: list[str]) -> None:
     ran = run(*arguments, on=NOWHERE)
     assert (ran.code, ran.out) == (3, "")
@@ -212,6 +213,7 @@ def test_a_database_that_is_not_there_is_named(run: Run, seeded: Database) -> No
     assert "has no database nowhere" in ran.err
 
 
+@pytest.mark.injects("wrong-password")
 def test_a_wrong_password_is_refused_and_never_shown(run: Run, seeded: Database) -> None:
     ran = run("config", "list", on=seeded.url.set(password=SECRET).render_as_string(hide_password=False))
     assert (ran.code, ran.out) == (3, "")
@@ -263,6 +265,7 @@ def test_a_data_folder_that_cannot_be_made_is_named(
     assert "Next: " in ran.err
 
 
+@pytest.mark.injects("output-folder-not-writable")
 def test_reports_cannot_begin_in_a_folder_that_cannot_be_written(run: Run, seeded: Database, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = run("report", "run", "health", "--out", str(tmp_path / "file" / "out"), on=seeded)
@@ -518,6 +521,7 @@ def test_health_prints_a_report_whose_worst_finding_is_the_exit_code(
     assert json.loads(run("health", "--format", "json", on=seeded).out).keys() == parsed.keys()
 
 
+@pytest.mark.injects("server-down")
 def test_an_unreachable_server_is_critical_for_health(run: Run) -> None:
     ran = run("health", "--json", on=NOWHERE)
     assert (ran.code, json.loads(ran.out)["overall"]) == (2, "critical")

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -291,6 +292,7 @@ def test_two_sessions_that_wait_for_each_other_end_in_a_conflict(database: Datab
 # No usable connection
 
 
+@pytest.mark.injects("wrong-password")
 def test_a_wrong_password_is_said_without_showing_it(remade: Remade, database: Database) -> None:
     one = remade(database.url.set(password="s3cr3t-but-wrong"))
     with pytest.raises(AccessDenied, match="refused the user subjunctive") as refused, one.session():
@@ -299,6 +301,7 @@ def test_a_wrong_password_is_said_without_showing_it(remade: Remade, database: D
     assert refused.value.exit_code == 3
 
 
+@pytest.mark.injects("wrong-password")
 async def test_a_wrong_password_is_said_in_async_sessions_too(remade: Remade, database: Database) -> None:
     one = remade(database.url.set(password="s3cr3t-but-wrong"))
     with pytest.raises(AccessDenied, match="refused the user subjunctive"):
@@ -324,6 +327,7 @@ def test_an_unknown_database_is_named(remade: Remade, database: Database) -> Non
         pass
 
 
+@pytest.mark.injects("server-down")
 def test_a_folder_without_a_server_asks_to_start_it(remade: Remade, database: Database, tmp_path: Path) -> None:
     one = remade(database.url.update_query_dict({"host": str(tmp_path)}))
     with pytest.raises(ServerUnreachable, match=f"No usable server at {tmp_path}") as refused, one.session():
@@ -331,6 +335,7 @@ def test_a_folder_without_a_server_asks_to_start_it(remade: Remade, database: Da
     assert refused.value.next_step == "subjunctive-admin db start"
 
 
+@pytest.mark.injects("server-down")
 def test_a_port_where_nothing_listens_asks_to_check_the_address(remade: Remade) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -339,6 +344,36 @@ def test_a_port_where_nothing_listens_asks_to_check_the_address(remade: Remade) 
             pass
     assert refused.value.next_step == "check the address and the server"
     assert "geheim" not in str(refused.value)
+
+
+@contextmanager
+def relay_to(server: EmbeddedServer) -> Iterator[int]:
+    """The port of a relay to the server's socket: over a socket nobody asks for TLS. It passes the first question on."""
+    folder = make_url(server.url()).query["host"]
+    with socket.create_server(("127.0.0.1", 0)) as relay, ThreadPoolExecutor(1) as passing:
+
+        def pass_on() -> bytes:
+            client, _ = relay.accept()
+            with client, socket.socket(socket.AF_UNIX) as behind:
+                behind.connect(f"{folder}/.s.PGSQL.5432")
+                behind.sendall(client.recv(1024))
+                answer = behind.recv(1)
+                client.sendall(answer)
+                return answer
+
+        answered = passing.submit(pass_on)
+        yield int(relay.getsockname()[1])
+        assert answered.result(5) == b"N"
+
+
+@pytest.mark.injects("tls-required-but-absent")
+def test_a_server_without_the_tls_that_the_address_requires_is_named(remade: Remade, server: EmbeddedServer) -> None:
+    with relay_to(server) as port:
+        one = remade(f"postgresql://ana:s3cr3t@127.0.0.1:{port}/db?sslmode=require")
+        with pytest.raises(ServerUnreachable, match=r"the server at 127\.0\.0\.1 has none\.") as refused, one.session():
+            pass
+    assert "turn ssl on" in str(refused.value)
+    assert "s3cr3t" not in str(refused.value)
 
 
 def test_a_name_that_does_not_resolve_is_said(remade: Remade) -> None:
@@ -373,6 +408,7 @@ def test_a_server_that_is_read_only_by_default_is_still_written_when_asked(
     assert users(database) == 1
 
 
+@pytest.mark.injects("read-only-standby")
 def test_a_standby_is_named_when_it_refuses_a_write(remade: Remade) -> None:
     one = remade()
     # What a standby answers to every write.
@@ -383,6 +419,7 @@ def test_a_standby_is_named_when_it_refuses_a_write(remade: Remade) -> None:
     assert refused.value.next_step == "point SUBJUNCTIVE_DATABASE_URL at the primary"
 
 
+@pytest.mark.injects("no-connection-left")
 def test_a_role_at_its_limit_has_no_connection_left(server: EmbeddedServer, database: Database, remade: Remade) -> None:
     with as_superuser(server) as execute:
         execute(f"GRANT CONNECT ON DATABASE {database.url.database} TO PUBLIC")
@@ -396,6 +433,7 @@ def test_a_role_at_its_limit_has_no_connection_left(server: EmbeddedServer, data
             execute("DROP ROLE crowded")
 
 
+@pytest.mark.injects("no-connection-left")
 def test_a_full_server_has_no_connection_left(database: Database, remade: Remade) -> None:
     one = remade(pool_size=200, pool_overflow=0)
 
@@ -440,6 +478,7 @@ def _terminate(database: Database, pid: int) -> None:
         connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_connection_that_was_ended_while_idle_is_replaced_unnoticed(remade: Remade, database: Database) -> None:
     one = remade(pool_size=1, pool_overflow=0)
     with one.connection() as connection:
@@ -449,6 +488,7 @@ def test_a_connection_that_was_ended_while_idle_is_replaced_unnoticed(remade: Re
         assert connection.scalar(text("SELECT pg_backend_pid()")) != pid
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_connection_that_is_ended_at_work_says_that_the_server_went_away(remade: Remade, database: Database) -> None:
     one = remade()
 
@@ -460,6 +500,28 @@ def test_a_connection_that_is_ended_at_work_says_that_the_server_went_away(remad
     with pytest.raises(ServerUnreachable, match="went away: terminating connection"):
         work()
     assert users(one) == 0
+
+
+@pytest.mark.injects("disk-full-during-data")
+def test_a_full_disk_is_said_and_nothing_was_changed(server: EmbeddedServer, database: Database) -> None:
+    with database.connection(write=True) as connection:
+        connection.execute(text("CREATE TABLE growing (word text)"))
+        file = server.data / str(connection.scalar(text("SELECT pg_relation_filepath('growing')")))
+    file.unlink()
+    file.symlink_to("/dev/full")
+
+    def grow() -> None:
+        with database.connection(write=True) as connection:
+            connection.execute(insert(User).values(NEW_USER))
+            connection.execute(text("INSERT INTO growing VALUES ('word')"))
+
+    with pytest.raises(SubjunctiveError, match=r"The disk of the server at .* is full: could not extend file") as full:
+        grow()
+    assert "disk-data" in (full.value.next_step or "")
+    assert users(database) == 0
+    with database.connection(write=True) as connection:
+        connection.execute(insert(User).values(NEW_USER))
+    assert users(database) == 1
 
 
 def test_an_error_nobody_foresaw_keeps_postgresqls_words_and_code(database: Database) -> None:

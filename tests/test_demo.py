@@ -81,6 +81,7 @@ def test_a_repeated_demo_changes_no_row_and_ignores_the_address_of_another_datab
 
 
 @pytest.mark.faults
+@pytest.mark.injects("two-setups-at-once")
 def test_two_demos_at_once_take_turns_and_both_end_well(home: Path, tmp_path: Path) -> None:
     both = [started(home, tmp_path / name) for name in ("one", "two")]
     told = [ended(process)[1] for process in both]

@@ -492,6 +492,36 @@ def test_ctrl_c_and_the_end_of_a_client_do_not_reach_the_server(place: Path, ser
     assert value(server, "SELECT 1") == 1
 
 
+SLEEPING = """
+import sys, psycopg
+connection = psycopg.connect(sys.argv[1], application_name="doomed", autocommit=True)
+print(connection.info.backend_pid, flush=True)
+connection.execute("SELECT pg_sleep(600)")
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the server cannot see that its client is gone")
+@pytest.mark.injects("client-dead-query-lives")
+def test_the_query_of_a_dead_client_ends_within_seconds(running: EmbeddedServer) -> None:
+    address = running.url().replace("+psycopg", "")
+    with subprocess.Popen([sys.executable, "-c", SLEEPING, address], stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        backend = int(client.stdout.readline())
+        at_work = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {backend} AND state = 'active'"
+        eventually(lambda: value(running, at_work) == 1)
+        client.kill()
+    assert value(running, at_work) == 1
+    eventually(lambda: not psutil.pid_exists(backend))
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.faults
 def test_a_server_whose_socket_was_swept_away_is_started_anew(place: Path, server_in: Maker) -> None:
     server = server_in(place)

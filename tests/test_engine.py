@@ -130,7 +130,13 @@ def test_the_outputs_of_every_kind_are_those_of_a_stock_kernel(suite: Nursery, t
         assert fast == stock
 
 
-@pytest.mark.parametrize("case", FAILING)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.injects("sys-exit-in-a-notebook")] if "leaving" in case else [])
+        for case in FAILING
+    ],
+)
 def test_a_notebook_fails_as_it_does_on_a_stock_kernel(case: str, suite: Nursery, tmp_path: Path) -> None:
     path = written(tmp_path, *FAILING[case])
     fast, stock = run(path, tmp_path / "fast", suite), run(path, tmp_path / "stock", None)
@@ -203,6 +209,7 @@ def test_a_notebook_sees_nothing_of_the_one_before(suite: Nursery, tmp_path: Pat
     ]
 
 
+@pytest.mark.injects("notebook-killed")
 def test_a_dead_process_is_a_dead_kernel_and_what_it_said_is_kept(suite: Nursery, tmp_path: Path) -> None:
     ending = "print('said', flush=True)\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     outcome = run(written(tmp_path, "1", ending, "2"), tmp_path / "out", suite)
@@ -221,6 +228,7 @@ def test_a_dead_process_is_a_dead_kernel_and_what_it_said_is_kept(suite: Nursery
     ],
     ids=["busy", "asleep", "stubborn", "in another program"],
 )
+@pytest.mark.injects("notebook-timed-out")
 def test_the_time_limit_is_real_whatever_a_cell_does(endless: str, suite: Nursery, tmp_path: Path) -> None:
     path = written(tmp_path, "import os\nprint(os.getpid(), flush=True)", endless)
     started = time.monotonic()

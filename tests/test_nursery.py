@@ -255,6 +255,7 @@ def test_suites_run_side_by_side(tmp_path: Path) -> None:
 # What ends.
 
 
+@pytest.mark.injects("notebook-timed-out")
 def test_what_was_printed_before_the_time_limit_is_kept(suite: Nursery, tmp_path: Path) -> None:
     endless = "import os, time\nprint('by Python')\nos.system('echo by a program')\ntime.sleep(600)"
     outcome = run(made(tmp_path, endless), tmp_path / "out", suite, report_timeout=2)
@@ -285,6 +286,7 @@ def test_closing_ends_a_notebook_that_still_runs_and_a_closed_nursery_bears_no_o
 
 @pytest.mark.faults
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child is not told of its parent's death")
+@pytest.mark.injects("notebook-killed")
 def test_a_notebook_that_kills_its_nursery_fails_alone(tmp_path: Path) -> None:
     with Nursery() as suite:
         killing = made(tmp_path, "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(600)")

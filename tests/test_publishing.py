@@ -136,6 +136,7 @@ def test_publishing_deletes_nothing(database: Database, application: Database) -
 
 
 @pytest.mark.faults
+@pytest.mark.injects("server-down")
 def test_publishing_survives_a_restart_of_the_server() -> None:
     with reachable_folder() as home:
         server = EmbeddedServer(home, durable=False)

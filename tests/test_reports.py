@@ -352,6 +352,7 @@ def test_a_cell_that_fails_is_critical_with_its_sentence_and_without_the_secret(
     assert SECRET not in said + told + "".join(files.values())
 
 
+@pytest.mark.injects("sys-exit-in-a-notebook")
 def test_a_notebook_that_leaves_early_said_nothing_and_is_unknown(out: Path) -> None:
     path = write_notebook(out / "leaving.ipynb", "import sys", "sys.exit(0)", IMPORTS, 'finish("ok", Status.OK)')
     run = run_report(read_notebook(path), out=out, settings=elsewhere())
@@ -451,6 +452,7 @@ def test_what_could_not_be_seen_fails_like_what_is_critical(
 # Folders.
 
 
+@pytest.mark.injects("output-folder-not-writable")
 def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(greeting: Notebook, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"The folder .*file.* cannot be written: Not a directory\. Next: give ano"):
@@ -470,6 +472,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.injects("notebook-timed-out")
 def test_a_notebook_that_never_ends_is_ended_at_its_limit_with_its_kernel(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "endless.ipynb", "import itertools", "for _ in itertools.count(): pass")
     began = time.monotonic()
@@ -483,6 +486,7 @@ def test_a_notebook_that_never_ends_is_ended_at_its_limit_with_its_kernel(tmp_pa
 
 
 @pytest.mark.faults
+@pytest.mark.injects("notebook-timed-out")
 def test_the_limit_is_that_of_the_whole_run_and_not_of_each_cell(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "slow.ipynb", "import time", *["time.sleep(1.5)"] * 6)
     began = time.monotonic()
@@ -492,6 +496,7 @@ def test_the_limit_is_that_of_the_whole_run_and_not_of_each_cell(tmp_path: Path)
 
 
 @pytest.mark.faults
+@pytest.mark.injects("notebook-killed")
 def test_a_kernel_that_is_killed_is_said_to_have_died(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "killed.ipynb", "import os", "os.kill(os.getpid(), 9)", IMPORTS)
     run = run_report(read_notebook(path), out=tmp_path, settings=elsewhere())

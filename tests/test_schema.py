@@ -43,6 +43,7 @@ from subjunctive_admin.schema import (
     resolve,
     setup,
 )
+from tests.folders import reachable_folder
 
 OURS = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('editorial', 'ops', 'private')"
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
@@ -270,6 +271,7 @@ def test_a_database_that_is_never_to_be_written_is_not_set_up(empty_database: Da
 # Others at work
 
 
+@pytest.mark.injects("two-setups-at-once")
 def test_two_setups_at_once_end_well(empty_database: Database) -> None:
     databases = [Database(empty_database.url, purpose=f"setup-{n}") for n in range(4)]
     said: list[str] = []
@@ -289,6 +291,7 @@ def test_two_setups_at_once_end_well(empty_database: Database) -> None:
     assert drift(expected_fingerprint(), fingerprint_of(empty_database)) == []
 
 
+@pytest.mark.injects("two-setups-at-once")
 def test_a_setup_that_hangs_is_not_waited_for_for_ever(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +306,7 @@ def test_a_setup_that_hangs_is_not_waited_for_for_ever(
     assert refused.value.next_step is not None
 
 
+@pytest.mark.injects("idle-transaction-blocks-ddl")
 def test_a_table_that_stays_locked_is_a_conflict_that_names_the_holder(database: Database, impatient: None) -> None:
     said: list[str] = []
     one = hasty(database)
@@ -319,6 +323,7 @@ def test_a_table_that_stays_locked_is_a_conflict_that_names_the_holder(database:
     assert drift(expected_fingerprint(), fingerprint_of(database)) == []
 
 
+@pytest.mark.injects("idle-transaction-blocks-ddl")
 def test_a_lock_that_is_given_up_in_time_is_only_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +378,7 @@ def _wait_until_alone(database: Database) -> None:
     raise AssertionError("the killed setup's session is still there")
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_server_process_that_dies_in_mid_migration_leaves_nothing_behind(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +395,35 @@ def test_a_server_process_that_dies_in_mid_migration_leaves_nothing_behind(
     with pytest.raises(ServerUnreachable, match="went away"):
         migrate(empty_database)
     assert counts(empty_database) == [0, 0, 0]
+
+
+@pytest.mark.faults
+@pytest.mark.injects("postmaster-killed-in-migration")
+def test_a_server_that_is_killed_in_mid_migration_starts_again_with_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = command.upgrade
+    with reachable_folder() as home:
+        server = EmbeddedServer(home)
+        server.start()
+        one = Database(server.url())
+
+        def upgrade(config: Config, revision: str) -> None:
+            real(config, revision)
+            os.kill(server.status().pid or 0, signal.SIGKILL)
+            config.attributes["connection"].execute(text("SELECT 1"))
+
+        try:
+            monkeypatch.setattr(command, "upgrade", upgrade)
+            with pytest.raises(ServerUnreachable):
+                migrate(one)
+            monkeypatch.setattr(command, "upgrade", real)
+            server.start()
+            assert counts(one) == [0, 0, 0]
+            assert setup(one).is_current
+        finally:
+            one.dispose()
+            server.stop()
 
 
 def test_a_role_without_rights_is_told_so(empty_database: Database, server: EmbeddedServer) -> None:

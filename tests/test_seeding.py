@@ -585,6 +585,7 @@ def test_two_seedings_at_once_add_each_item_once(database: Database, seeds: Path
 
 
 @pytest.mark.faults
+@pytest.mark.injects("seeding-killed")
 def test_a_seeding_that_is_killed_leaves_nothing_and_the_next_one_is_whole(database: Database, seeds: Path) -> None:
     run_and_kill(
         f"""

@@ -242,6 +242,8 @@ def check(
     """Declare a check; its docstring is its title."""
 
     def declare(look: Look) -> Look:
+        if id in CHECKS:
+            raise ValueError(f"There are two content checks named {id}.")
         CHECKS[id] = Check(id, severity, kind, (look.__doc__ or "").strip(), look, passing, failing, mend)
         return look
 

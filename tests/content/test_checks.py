@@ -14,6 +14,7 @@ from subjunctive_admin.content.checks import (
     Check,
     Library,
     Severity,
+    check,
     check_exercise,
     run_checks,
 )
@@ -117,6 +118,14 @@ def test_one_exercise_of_a_library_is_checked_as_all_of_them_are() -> None:
     found = check_exercise(wrong, library)
     assert [one.check for one in found] == ["answer-in-prompt", "double-space"]
     assert found == [one for one in run_checks(library) if one.key == "wrong"]
+
+
+def test_two_checks_cannot_have_the_same_id() -> None:
+    first = next(iter(CHECKS.values()))
+    declare = check(first.id, first.severity, first.kind, passing={}, failing={})
+    with pytest.raises(ValueError, match=f"two content checks named {first.id}"):
+        declare(first.look)
+    assert CHECKS[first.id] is first
 
 
 def test_an_unknown_check_is_no_check() -> None:

@@ -143,6 +143,7 @@ def test_the_saved_roles_have_no_passwords(original: Saved) -> None:
     assert "PASSWORD" not in written
 
 
+@pytest.mark.injects("two-backups-in-one-second")
 def test_two_backups_in_one_second_have_two_names(tmp_path: Path) -> None:
     first = new_name(tmp_path, "school", NOW)
     (tmp_path / f"{first}.dump.partial").touch()
@@ -241,6 +242,7 @@ def test_what_is_restored_beside_equals_what_was_saved(saved: Saved, beside: str
     copy.dispose()
 
 
+@pytest.mark.injects("restore-over-a-filled-database")
 def test_a_restore_over_the_live_database_is_refused(saved: Saved) -> None:
     live = str(saved.database.url.database)
     with pytest.raises(UsageError, match="is the live database"):
@@ -254,6 +256,7 @@ def test_a_restore_over_the_servers_own_databases_is_refused(saved: Saved, name:
         restore_beside(saved.database, None, name, confirmed=name)
 
 
+@pytest.mark.injects("restore-over-a-filled-database")
 def test_a_restore_over_a_database_with_tables_needs_its_typed_name(
     saved: Saved, beside: str, server: EmbeddedServer
 ) -> None:
@@ -277,6 +280,7 @@ def test_an_empty_database_is_restored_into(saved: Saved, beside: str, server: E
     assert scalar(saved.database, "SELECT count(*) FROM words", beside) == ROWS
 
 
+@pytest.mark.injects("backup-of-a-newer-server")
 def test_a_backup_of_a_newer_server_is_refused(saved: Saved, beside: str) -> None:
     saved.edit(server_version="99.1")
     with pytest.raises(CouldNotBegin, match=r"is of PostgreSQL 99, and this server is .* older"):
@@ -406,7 +410,7 @@ def test_a_renamed_backup_is_named(saved: Saved) -> None:
         find(saved.folder, "other-20261123T060000Z")
 
 
-@pytest.mark.parametrize("change", [-1, 1])
+@pytest.mark.parametrize("change", [pytest.param(-1, marks=pytest.mark.injects("backup-truncated")), 1])
 def test_a_truncated_or_longer_dump_is_named_with_its_bytes(saved: Saved, change: int) -> None:
     os.truncate(saved.dump, saved.manifest.bytes + change)
     with pytest.raises(
@@ -415,6 +419,7 @@ def test_a_truncated_or_longer_dump_is_named_with_its_bytes(saved: Saved, change
         verify_backup(saved.settings, saved.manifest.name)
 
 
+@pytest.mark.injects("backup-flipped")
 def test_one_flipped_bit_is_found_before_anything_is_restored(saved: Saved, beside: str) -> None:
     flipped = bytearray(saved.dump.read_bytes())
     flipped[len(flipped) // 2] ^= 1

@@ -169,6 +169,7 @@ def terminate(database: Database, query: str) -> int:
 
 
 @pytest.mark.parametrize("step", ["Dump", "Proof-read"])
+@pytest.mark.injects("backup-killed")
 def test_a_backup_that_is_killed_leaves_no_program_and_nothing_that_counts(
     kept: Database, folder: Path, step: str
 ) -> None:
@@ -254,6 +255,7 @@ def test_of_two_backups_at_once_one_is_complete_and_one_says_why_not(kept: Datab
 
 
 @pytest.mark.parametrize("query", ["^COPY", "hashtext", "."])
+@pytest.mark.injects("backend-killed")
 def test_a_backup_whose_session_is_ended_has_failed_and_leaves_nothing(
     kept: Database, folder: Path, query: str
 ) -> None:
@@ -272,6 +274,7 @@ def test_a_backup_whose_session_is_ended_has_failed_and_leaves_nothing(
     assert create_backup(kept).contents.tables["public.bulk"][0] == 400_000
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_restore_whose_session_is_ended_has_failed_and_leaves_nothing(kept: Database) -> None:
     create_backup(kept)
     target = f"beside_{os.getpid()}"
@@ -312,6 +315,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
 
+@pytest.mark.injects("disk-full-during-backup")
 def test_a_disk_that_fills_up_leaves_the_backups_that_are_there(kept: Database, folder: Path) -> None:
     made = create_backup(kept)
     with started(kept, "create", preexec_fn=limit_files) as process:
@@ -329,6 +333,7 @@ def flipped(intact: bytes, drawn: random.Random) -> bytes:
     return bytes(found)
 
 
+@pytest.mark.injects("backup-flipped")
 def test_every_flipped_bit_is_found_in_the_file(small: Saved) -> None:
     intact, drawn = small.dump.read_bytes(), random.Random(1)
     for _ in range(FLIPS):
@@ -339,6 +344,7 @@ def test_every_flipped_bit_is_found_in_the_file(small: Saved) -> None:
     check_file(small.folder, small.manifest)
 
 
+@pytest.mark.injects("backup-flipped")
 def test_a_flipped_bit_that_the_manifest_vouches_for_never_restores_to_other_values(small: Saved) -> None:
     intact, drawn, target = small.dump.read_bytes(), random.Random(2), f"beside_{os.getpid()}"
     values = "SELECT md5(string_agg(w::text, ',' ORDER BY id)) FROM words w"
@@ -367,6 +373,7 @@ def run_on_server(database: Database, statement: str) -> None:
 # Clocks and versions
 
 
+@pytest.mark.injects("clock-moved-back")
 def test_a_clock_that_was_moved_back_overwrites_nothing(small: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [small.manifest.created_at]
 
@@ -405,6 +412,7 @@ def test_a_backup_of_16_is_proved_and_restored_on_18(clusters: Callable[[int], C
         assert verify_backup(database.settings, made.name).verified[0].server_version.startswith("16")
 
 
+@pytest.mark.injects("backup-of-a-newer-server")
 def test_a_backup_of_18_is_refused_by_16(clusters: Callable[[int], Cluster], folder: Path) -> None:
     new, old = clusters(18), clusters(16)
     with new.database() as there, old.database() as here:

@@ -129,6 +129,7 @@ def test_a_check_that_raises_is_unknown_and_the_others_go_on(database: Database,
     assert report.exit_code == 3
 
 
+@pytest.mark.injects("statement-timeout-in-a-check")
 def test_a_statement_that_takes_too_long_is_cancelled_and_unknown(
     database: Database, one_more_check: Any, impatient: None
 ) -> None:
@@ -182,6 +183,7 @@ def test_connectivity_warns_of_a_server_newer_than_this_version(
     assert found.remedy == "upgrade subjunctive-admin"
 
 
+@pytest.mark.injects("server-down")
 def test_an_unreachable_server_is_critical_and_nothing_else_is_reported_as_ok(
     database: Database, tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ def test_an_unreachable_server_is_critical_and_nothing_else_is_reported_as_ok(
     assert report.is_unreachable
 
 
+@pytest.mark.injects("server-down")
 def test_a_stopped_server_is_critical_and_a_started_one_is_well_again() -> None:
     with reachable_folder() as home:
         server = EmbeddedServer(home, durable=False)
@@ -232,11 +235,13 @@ def test_a_server_that_freezes_is_critical_in_bounded_time() -> None:
     assert took < 10
 
 
+@pytest.mark.injects("wrong-password")
 def test_a_wrong_password_is_critical(database: Database) -> None:
     wrong = Database(database.url.set(password="wrong"), database.settings)
     check_finds(wrong, "connectivity", Status.CRITICAL, "refused the user", "password authentication failed")
 
 
+@pytest.mark.injects("no-connection-left")
 def test_a_full_server_is_critical_for_the_connection_and_for_the_pool(database: Database) -> None:
     address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with ExitStack() as held:
@@ -287,19 +292,33 @@ def test_schema_integrity_finds_another_migration(database: Database) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("DROP TABLE user_achievements", "column public.user_achievements.achievement_id is missing"),
-        ("ALTER TABLE users DROP COLUMN bio", "column public.users.bio is missing"),
+        pytest.param(
+            "DROP TABLE user_achievements",
+            "column public.user_achievements.achievement_id is missing",
+            marks=pytest.mark.injects("dropped-table"),
+        ),
+        pytest.param(
+            "ALTER TABLE users DROP COLUMN bio",
+            "column public.users.bio is missing",
+            marks=pytest.mark.injects("dropped-column"),
+        ),
         ("ALTER TABLE users ADD COLUMN note text", "column public.users.note is not part of the schema"),
         ("ALTER TABLE users ALTER COLUMN email TYPE text", "column public.users.email differs"),
-        (
+        pytest.param(
             "ALTER TABLE practice_items DROP CONSTRAINT ck_practice_items_correct",
             "constraint public.practice_items.ck_practice_items_correct is missing",
+            marks=pytest.mark.injects("dropped-constraint"),
         ),
         ("ALTER TABLE users DISABLE TRIGGER tg_users_touch", "trigger public.users.tg_users_touch differs"),
-        ("ALTER TYPE tier ADD VALUE 'platinum'", "enum public.tier differs"),
-        (
+        pytest.param(
+            "ALTER TYPE tier ADD VALUE 'platinum'",
+            "enum public.tier differs",
+            marks=pytest.mark.injects("enum-label-added"),
+        ),
+        pytest.param(
             "DROP INDEX ix_practice_attempts_verb_id",
             "index public.practice_attempts.ix_practice_attempts_verb_id is missing",
+            marks=pytest.mark.injects("dropped-index"),
         ),
         (
             "ALTER FUNCTION ops.touch_updated_at() RESET search_path",
@@ -388,6 +407,7 @@ def test_table_access_counts_what_it_read(database: Database) -> None:
     assert found.message == "All 12 tables can be read; they hold about 0 rows."
 
 
+@pytest.mark.injects("dropped-table")
 def test_table_access_finds_dropped_tables(database: Database) -> None:
     run_sql(database, "DROP TABLE user_achievements", "DROP TABLE user_progress")
     found = check_finds(
@@ -444,7 +464,9 @@ def test_performance_finds_a_slow_read(database: Database) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        "DROP INDEX ix_practice_items_user_id_next_review_date",
+        pytest.param(
+            "DROP INDEX ix_practice_items_user_id_next_review_date", marks=pytest.mark.injects("dropped-index")
+        ),
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_practice_items_user_id_next_review_date'::regclass",
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from subjunctive_admin.db import Database
+from subjunctive_admin.errors import ConstraintRefused
 from subjunctive_admin.ops.health import catalog
 from subjunctive_admin.vocabulary import Status
 from tests.ops.health_verbs import (
@@ -190,6 +191,15 @@ def test_a_sequence_is_held_against_what_its_column_can_hold(
     assert found.facts["share"] > 0.75
     run_sql(database, "ALTER TABLE small ALTER COLUMN id TYPE bigint")
     check_passes(database, "sequences")
+
+
+@pytest.mark.injects("sequence-exhausted")
+def test_a_sequence_without_a_number_left_refuses_rows_and_is_critical(database: Database) -> None:
+    run_sql(database, "CREATE SEQUENCE counter AS bigint", SMALL.format(type="smallint"))
+    run_sql(database, f"SELECT setval('counter', {2**15 - 1})")
+    with pytest.raises(ConstraintRefused, match="smallint out of range"), database.connection(write=True) as connection:
+        connection.execute(text("INSERT INTO small DEFAULT VALUES"))
+    check_finds(database, "sequences", Status.CRITICAL, "small.id (smallint) has used 100\u202f% of its numbers")
 
 
 def test_a_sequence_is_held_against_its_own_end_too(database: Database) -> None:

@@ -155,7 +155,11 @@ def test_models_that_are_not_the_migrated_ones_are_critical(
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("ALTER TYPE tier ADD VALUE 'platinum'", "public.tier has platinum"),
+        pytest.param(
+            "ALTER TYPE tier ADD VALUE 'platinum'",
+            "public.tier has platinum",
+            marks=pytest.mark.injects("enum-label-added"),
+        ),
         ("ALTER TYPE tier ADD VALUE 'platinum' BEFORE 'bronze'", "public.tier has platinum"),
         ("ALTER TYPE tier RENAME VALUE 'gold' TO 'oro'", "public.tier has oro"),
         ("ALTER TYPE tier RENAME TO rank", "public.tier does not exist"),
@@ -166,6 +170,7 @@ def test_labels_that_python_does_not_know_are_critical(database: Database, state
     check_finds(database, "enum-labels", Status.CRITICAL, said)
 
 
+@pytest.mark.injects("enum-label-missing")
 def test_labels_that_are_missing_or_in_another_order_are_told_apart(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +186,7 @@ def test_labels_that_are_missing_or_in_another_order_are_told_apart(
 ORPHAN = "DELETE FROM users WHERE username = 'ana'"
 
 
+@pytest.mark.injects("dropped-constraint")
 def test_rows_whose_parent_went_past_a_dropped_key_are_critical(practised: Database) -> None:
     run_sql(
         practised, *[f"ALTER TABLE {table} DROP CONSTRAINT {key}" for table, key in keys_of_users(practised)], ORPHAN

@@ -171,6 +171,7 @@ def test_a_server_without_a_standby_has_no_lag(database: Database) -> None:
 # checksums
 
 
+@pytest.mark.injects("bit-flip-in-a-table-file")
 def test_a_block_damaged_on_disk_is_critical_once_it_was_read(primary: EmbeddedServer, streaming: Database) -> None:
     check_passes(streaming, "checksums")
     run_sql(streaming, "CREATE TABLE damaged AS SELECT g FROM generate_series(1, 1000) g")
@@ -424,6 +425,7 @@ def is_broken(connection: psycopg.Connection) -> bool:
 
 
 @pytest.mark.faults
+@pytest.mark.injects("statistics-lost", "backend-killed")
 def test_a_crash_takes_the_statistics_along_and_health_says_so(
     primary: EmbeddedServer, streaming: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_standby_that_keeps_up_passes_on_both_sides(pair: Pair) -> None:
     check_passes(pair.standby, "replay-paused")
 
 
+@pytest.mark.injects("read-only-standby")
 def test_every_check_can_look_through_a_standby(pair: Pair) -> None:
     report = run_health(pair.standby)
     # The tests' servers save on what keeps data through a crash.
@@ -124,6 +125,7 @@ def test_every_check_can_look_through_a_standby(pair: Pair) -> None:
     assert "replication" not in skipped
 
 
+@pytest.mark.injects("replication-lag")
 def test_a_paused_replay_is_found_on_the_standby_and_as_lag(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     pair.admin_of_standby("SELECT pg_wal_replay_pause()")
     run_and_count(pair.primary, WRITTEN)
@@ -148,6 +150,7 @@ def test_an_idle_primary_has_no_lag_however_old_its_last_change_is(pair: Pair, m
     check_passes(pair.standby, "replication")
 
 
+@pytest.mark.injects("replication-lag")
 def test_a_standby_that_receives_nothing_is_found(pair: Pair) -> None:
     pair.admin_of_standby("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
     wait_for(lambda: result_of(pair.standby, "replication").status is not Status.OK)

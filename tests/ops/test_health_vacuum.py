@@ -110,6 +110,7 @@ def test_few_dead_rows_in_a_small_table_are_no_finding(database: Database) -> No
 
 
 @pytest.mark.parametrize("check_id", ["dead-tuples", "stale-statistics"])
+@pytest.mark.injects("statistics-lost")
 def test_lost_statistics_are_not_taken_for_good_ones(
     server: Any, database: Database, monkeypatch: pytest.MonkeyPatch, check_id: str
 ) -> None:

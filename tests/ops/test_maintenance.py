@@ -249,6 +249,7 @@ def stranger(bulk: Database, cluster: Cluster) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("action", [Action.VACUUM, Action.ANALYZE, Action.REINDEX])
+@pytest.mark.injects("vacuum-without-permission")
 def test_what_this_role_may_not_do_is_not_done_though_the_server_reports_success(
     bulk: Database, stranger: Database, action: Action
 ) -> None:
@@ -389,6 +390,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_the_next_goes_on(bulk: Databa
     assert done(bulk, "analyze other").outcome is Outcome.DONE
 
 
+@pytest.mark.injects("backend-killed")
 def test_a_killed_session_is_a_server_that_went_away(bulk: Database) -> None:
     delete_most(bulk)
 

@@ -102,6 +102,7 @@ def test_apply_does_what_the_dry_run_said_with_the_figures_before_and_after(
     assert (code, out.startswith("OK        Nothing is worth doing")) == (0, True)
 
 
+@pytest.mark.injects("vacuum-without-permission")
 def test_what_was_not_done_is_said_and_is_exit_code_2(neglected: Database, command: Callable[..., Ran]) -> None:
     with snapshot(neglected):
         with neglected.connection(write=True) as connection:
