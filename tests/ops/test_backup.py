@@ -70,6 +70,7 @@ def original(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with cluster.database(cluster.template) as database:
         settings = database.settings.model_copy(update={"backup_folder": folder, "home": folder.parent})
         own = Database(database.url, settings, purpose="test")
+        run_sql(own, "INSERT INTO ops.instance (environment, epoch) VALUES ('school', 3)")
         yield saved_small(own, folder)
         own.dispose()
 
@@ -118,7 +119,7 @@ def test_a_manifest_says_what_is_in_it(original: Saved) -> None:
     assert made.contents.tables["public.words"][0] == ROWS
     assert made.contents.tables["public.Odd Näme"][0] == 3
     assert made.contents.revision == scalar(original.database, "SELECT version_num FROM ops.alembic_version")
-    assert made.epoch == scalar(original.database, "SELECT epoch FROM ops.instance")
+    assert (made.environment, made.epoch) == ("school", 3)
     assert made.bytes == original.dump.stat().st_size
     assert made.server_major == find_major(original.database)
     assert made.tool_major >= made.server_major
@@ -712,15 +713,17 @@ def test_the_password_of_a_killed_process_is_removed_by_the_next_one(
 
 
 @pytest.fixture
-def live(saved: Saved, cluster: Cluster, beside: str, tmp_path: Path) -> Iterator[Database]:
-    """A database of the test's own, and a copy of it restored beside; both may be renamed."""
-    with cluster.database(cluster.template) as made:
+def live(cluster: Cluster, beside: str, tmp_path: Path) -> Iterator[Database]:
+    """A small database of the test's own, and a copy of it restored beside; both may be renamed."""
+    with cluster.database() as made:
         database = saving_to(made, tmp_path / "live")
         run_sql(
             database,
             "CREATE TABLE mark (n int)",
             "INSERT INTO mark VALUES (1)",
-            "INSERT INTO ops.instance (environment) VALUES ('test')",
+            "CREATE SCHEMA ops",
+            "CREATE TABLE ops.instance (environment text, epoch int)",
+            "INSERT INTO ops.instance VALUES ('test', 1)",
         )
         create_backup(database)
         run_sql(database, "UPDATE mark SET n = 2")
