@@ -546,7 +546,11 @@ class _Verb:
         if Rule.STEM_CHANGE not in self.without and self.pattern:
             changed = _changed(stem, self.pattern)
             # Río, rehíncha: the i that is left is stressed beside another vowel.
-            return _accented(changed) if base.endswith("eír") or "ehi" in changed else changed
+            return (
+                _accented(changed)
+                if base.endswith("eír") or (self.pattern is StemChangePattern.E_I and "ehi" in changed)
+                else changed
+            )
         if Rule.ACCENT not in self.without and self.has_stressed_weak_vowel:
             return _accented(stem)
         return stem

@@ -32,10 +32,10 @@ E_IE = _verbs(
     ascender atender cerner coextender condescender contender defender desatender descender desentender distender
     encender entender extender heder hender malentender perder reencender reverter sobreentender sobrentender
     subtender tender transcender trascender verter
-    despezar desaterrar superentender discerner ferrar desherbar encubertar salpimentar
+    despezar desaterrar condecender contramanifestar jimenzar rusentar superentender discerner ferrar desherbar encubertar salpimentar
     cernir concernir discernir hendir
     querer bienquerer malquerer"""
-) - _verbs("desvergonzarse desembarrar desaferrar soterrar")
+) - _verbs("desvergonzarse desembarrar desaferrar")
 
 O_UE = _verbs(
     """abuñolar acollar acornar afollar amolar amover asolar asoldar azolar circunvolar cornar dedolar descordar
@@ -53,30 +53,31 @@ O_UE = _verbs(
     absolver cocer condoler conmover demoler desenvolver devolver disolver doler entremorder envolver escocer llover
     moler morder mover oler poder promover recocer recoser remorder remover resolver retorcer contorcer destorcer
     revolver soler torcer volver
-    redescontar"""
-) - _verbs("recoser enrocar engrosar desengrosar")
+    redescontar apercollar percollar arrevolver desarrevolver entrevolver atorcer desacollar desencontrar desmoler
+    empajolar premostrar resolgar unisonar remolar descocer alongar"""
+) - _verbs("recoser enrocar")
 
 ALSO_REGULAR = _verbs(
-    """amoblar aporcar asolar desherbar desplegar encubertar errar estregar ferrar mancornar moblar plegar replegar
-    restregar salpimentar"""
+    """alongar amoblar aporcar asolar desengrosar desherbar desplegar encubertar engrosar errar estregar ferrar mancornar moblar plegar replegar
+    restregar salpimentar soterrar"""
 )
 """Verbs of the two lists above that are also conjugated without the change, and no less rightly: asuele, asole."""
 ALSO_E_IE = _verbs(
-    """aferrar aterrar atestar cimentar derrengar descimentar desinvernar destemplar emparentar invernar regimentar
-    soterrar templar"""
+    """aferrar remembrar aterrar atestar cimentar derrengar descimentar desinvernar destemplar emparentar invernar regimentar
+    templar"""
 )
-ALSO_O_UE = _verbs("aforar desaforar derrocar desengrosar engrosar")
+ALSO_O_UE = _verbs("enrocar aforar desaforar derrocar")
 """Regular verbs that also change their vowel, less often or in one sense: emparente, empariente."""
 
 IE_I = _verbs(
     """autosugerir circunferir conquerir desadvertir desconsentir desinvertir inserir manferir reherir reinvertir
     adherir advertir arrepentir asentir conferir consentir controvertir convertir deferir desmentir diferir digerir
-    disentir divertir extravertir herir hervir inferir ingerir injerir interferir introvertir invertir malherir mentir
+    disentir divertir extravertir herir hervir prehervir inferir ingerir injerir interferir introvertir invertir malherir mentir
     pervertir preferir presentir proferir reconvertir referir rehervir requerir resentir revertir sentir subvertir
     sugerir transferir trasferir zaherir"""
 )
 I_I = _verbs(
-    """afreñir astreñir autocorregir costreñir deservir desimpedir entreteñir esleír receñir recolegir
+    """acomedir afreñir aseguir circunceñir deseguir prefreír astreñir autocorregir costreñir deservir desimpedir entreteñir esleír receñir recolegir
     ceñir colegir comedir competir concebir conseguir constreñir corregir derretir descomedir desceñir desleír
     desmedir despedir rehenchir desteñir desvestir elegir embestir engreír envestir estreñir expedir freír gemir henchir heñir impedir
     investir medir pedir perseguir preconcebir preelegir proseguir reelegir reexpedir refreír regir reinvestir reír
@@ -84,7 +85,7 @@ I_I = _verbs(
     transvestir trasvestir travestir vestir"""
 )
 UE_U = _verbs("dormir adormir redormir morir premorir entremorir")
-I_IE = _verbs("adquirir coadquirir inquirir perquirir readquirir")
+I_IE = _verbs("adquirir coadquirir inquirir perquirir pesquirir readquirir")
 U_UE = _verbs("jugar")
 
 # Weak vowels that are stressed and then written with an accent
@@ -103,11 +104,11 @@ STRESSED_I = _verbs(
     atrofiar espurriar arrumiar"""
 ) - _verbs("puntiar rumiar arrumiar atrofiar desaliar espurriar")
 STRESSED_I_OR_NOT = _verbs(
-    """ansiar auxiliar agriar desagriar expatriar filiar repatriar extasiar gloriar historiar ludiar paliar vidriar
+    """ansiar auxiliar agriar desagriar expatriar repatriar extasiar gloriar historiar ludiar paliar vidriar
     zurriar"""
 )
 """Both are right: historíe, historie."""
-PLAIN_I_OR_STRESSED = _verbs("afiliar cariar vanagloriar")
+PLAIN_I_OR_STRESSED = _verbs("afiliar cariar filiar vanagloriar")
 """Both are right, and the other one comes first: afilie, afilíe."""
 STRESSED_U_OR_NOT = _verbs("adecuar colicuar evacuar licuar oblicuar promiscuar anticuar inadecuar")
 """Verbs in -cuar: adecúe and adecue."""
@@ -126,7 +127,7 @@ HIATUS_OR_NOT = _verbs("corporeizar desahuciar homogeneizar")
 # Consonants
 
 PLAIN_C = _verbs(
-    """precocer sobrecocer estorcer mecer remecer vencer convencer ejercer coercer torcer retorcer contorcer destorcer cocer recocer escocer
+    """atorcer descocer precocer sobrecocer estorcer mecer remecer vencer convencer ejercer coercer torcer retorcer contorcer destorcer cocer recocer escocer
     esparcir zurcir resarcir fruncir desfruncir uncir desuncir estarcir"""
 )
 """Verbs in -cer and -cir that do not take -zc-: meza, venza, esparza."""
@@ -137,7 +138,7 @@ FAMILIES: dict[str, frozenset[str]] = {
         "abstener contratener manutener atener contener detener entretener mantener obtener retener sostener automantener"
     ),
     "venir": _verbs(
-        """advenir aprevenir contraconvenir bienvenir circunvenir entrevenir malvenir supervenir transvenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir
+        """advenir antevenir aprevenir contraconvenir bienvenir circunvenir entrevenir malvenir supervenir transvenir avenir contravenir convenir desavenir desconvenir devenir disconvenir intervenir
         prevenir provenir reconvenir revenir sobrevenir subvenir"""
     ),
     "poner": _verbs(
@@ -152,20 +153,20 @@ FAMILIES: dict[str, frozenset[str]] = {
     "contradecir": _verbs("condecir desdecir"),
     "bendecir": _verbs("maldecir"),
     "traer": _verbs(
-        "abstraer destraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
+        "abstraer bistraer destraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
     ),
     "caer": _verbs("acaer decaer descaer escaer recaer"),
     "oír": _verbs("desoír entreoír reoír trasoír"),
     "ver": frozenset(),
-    "prever": _verbs("antever entrever interver rever telever trasver"),
-    "salir": _verbs("entresalir resalir sobresalir"),
+    "prever": _verbs("antever desver entrever sobrever interver rever telever trasver"),
+    "salir": _verbs("asalir entresalir resalir sobresalir"),
     "valer": _verbs("equivaler revaler prevaler desvaler contravaler"),
     "querer": _verbs("bienquerer desquerer malquerer"),
     "saber": _verbs("resaber"),
     "andar": _verbs("desandar reandar"),
     "roer": _verbs("corroer"),
     "asir": _verbs("desasir reasir"),
-    "yacer": _verbs("subyacer"),
+    "yacer": _verbs("adyacer entreyacer subyacer"),
     "placer": frozenset(),
 }
 
@@ -190,7 +191,8 @@ PARTICIPLES: dict[str, tuple[str, ...]] = {
     "sobreimprimir": ("sobreimpreso", "sobreimprimido"),
     "freír": ("frito", "freído"), "refreír": ("refrito", "refreído"), "sofreír": ("sofrito", "sofreído"),
     "proveer": ("provisto", "proveído"), "desproveer": ("desprovisto", "desproveído"),
-    "desvolver": ("desvuelto",), "ensolver": ("ensuelto",), "solver": ("suelto",),
+    "arrevolver": ("arrevuelto",), "desarrevolver": ("desarrevuelto",), "entrevolver": ("entrevuelto",),
+    "prefreír": ("prefrito", "prefreído"), "desvolver": ("desvuelto",), "ensolver": ("ensuelto",), "solver": ("suelto",),
     "pudrir": ("podrido",), "repudrir": ("repodrido",),
     "estupefacer": ("estupefacto",), "licuefacer": ("licuefacto",), "liquefacer": ("liquefacto",),
     "malfacer": ("malfecho",), "putrefacer": ("putrefacto",), "rarefacer": ("rarefacto",),

@@ -303,9 +303,9 @@ def test_every_member_of_a_table_is_an_infinitive_of_its_kind(name: str) -> None
     ("infinitive", "forms"),
     [
         ("asolar", ("asuele", "asole")), ("restregar", ("restriegue", "restregue")), ("errar", ("yerre", "erre")),
-        ("emparentar", ("emparente", "empariente")), ("engrosar", ("engrose", "engruese")),
+        ("emparentar", ("emparente", "empariente")), ("engrosar", ("engruese", "engrose")),
         ("derrocar", ("derroque", "derrueque")), ("aterrar", ("aterre", "atierre")),
-        ("filiar", ("filíe", "filie")), ("afiliar", ("afilie", "afilíe")), ("desahuciar", ("desahucie", "desahúcie")),
+        ("filiar", ("filie", "filíe")), ("afiliar", ("afilie", "afilíe")), ("desahuciar", ("desahucie", "desahúcie")),
         ("contar", ("cuente",)), ("aferrarse", ("me aferre", "me afierre")),
     ],
 )  # fmt: skip
@@ -342,6 +342,8 @@ def test_a_verb_of_endings_in_i_has_no_present_subjunctive(infinitive: str) -> N
         ("rarefacer", "present_subjunctive", "yo", "rarefaga"), ("licuefacer", "preterite_indicative", "el", "licuefizo"),
         ("rehenchir", "present_subjunctive", "yo", "rehíncha"),
         ("rehenchir", "present_subjunctive", "nosotros", "rehinchamos"),
+        ("reherir", "present_subjunctive", "yo", "rehiera"), ("adyacer", "present_subjunctive", "yo", "adyazca"),
+        ("prefreír", "present_subjunctive", "yo", "prefría"), ("sobrever", "present_subjunctive", "yo", "sobrevea"),
         ("cafeinar", "present_subjunctive", "yo", "cafeíne"), ("mimeografiar", "present_subjunctive", "yo", "mimeografíe"),
         ("redescontar", "present_subjunctive", "yo", "redescuente"),
         ("contradecir", "future_indicative", "yo", "contradiré"), ("predecir", "future_indicative", "yo", "predeciré"),

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,7 @@ from sqlalchemy import text
 
 from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import EmbeddedServer
-from subjunctive_admin.errors import Conflict, CouldNotBegin, NotFound, UsageError
+from subjunctive_admin.errors import AccessDenied, Conflict, CouldNotBegin, NotFound, ServerUnreachable, UsageError
 from subjunctive_admin.ops.backup import (
     BackupFailed,
     DamagedBackup,
@@ -56,7 +58,7 @@ from tests.ops.backup_verbs import (
     scalar,
     visible,
 )
-from tests.ops.health_verbs import run_as_superuser, run_sql, session, with_settings
+from tests.ops.health_verbs import another_role, run_as_superuser, run_sql, session, with_settings
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -68,6 +70,7 @@ def original(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with cluster.database(cluster.template) as database:
         settings = database.settings.model_copy(update={"backup_folder": folder, "home": folder.parent})
         own = Database(database.url, settings, purpose="test")
+        run_sql(own, "INSERT INTO ops.instance (environment, epoch) VALUES ('school', 3)")
         yield saved_small(own, folder)
         own.dispose()
 
@@ -116,7 +119,7 @@ def test_a_manifest_says_what_is_in_it(original: Saved) -> None:
     assert made.contents.tables["public.words"][0] == ROWS
     assert made.contents.tables["public.Odd Näme"][0] == 3
     assert made.contents.revision == scalar(original.database, "SELECT version_num FROM ops.alembic_version")
-    assert made.epoch == scalar(original.database, "SELECT epoch FROM ops.instance")
+    assert (made.environment, made.epoch) == ("school", 3)
     assert made.bytes == original.dump.stat().st_size
     assert made.server_major == find_major(original.database)
     assert made.tool_major >= made.server_major
@@ -672,19 +675,55 @@ def test_any_password_reaches_the_server(tmp_path: Path, tiny: Database, passwor
     assert not file.exists()
 
 
+KILLED_WITH_A_PASSWORD = """
+import os, sys
+from sqlalchemy import make_url
+from subjunctive_admin.ops.backup.programs import reaching
+with reaching(make_url("postgresql://me:secret@/db"), "tests"):
+    if len(sys.argv) > 1:
+        os.kill(os.getpid(), 9)
+    print("holds it", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="written for signals")
+def test_the_password_of_a_killed_process_is_removed_by_the_next_one(
+    tiny: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, place = [sys.executable, "-c", KILLED_WITH_A_PASSWORD], tmp_path / "temporary"
+    place.mkdir()
+    (place / "subjunctive-notes-1").mkdir()
+    (place / "subjunctive-notes-1" / "service.conf").write_text("mine")
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as alive:
+        assert alive.stdout is not None
+        assert alive.stdout.readline() == b"holds it\n"
+        subprocess.run([*command, "die"], check=False)
+        assert len(visible(place)) == 3
+        create_backup(tiny)
+        assert len(visible(place)) == 2
+        assert any(name.startswith(f"subjunctive-{alive.pid}-") for name in visible(place))
+        alive.communicate()
+    assert visible(place) == ["subjunctive-notes-1"]
+
+
 # Swap
 
 
 @pytest.fixture
-def live(saved: Saved, cluster: Cluster, beside: str, tmp_path: Path) -> Iterator[Database]:
-    """A database of the test's own, and a copy of it restored beside; both may be renamed."""
-    with cluster.database(cluster.template) as made:
+def live(cluster: Cluster, beside: str, tmp_path: Path) -> Iterator[Database]:
+    """A small database of the test's own, and a copy of it restored beside; both may be renamed."""
+    with cluster.database() as made:
         database = saving_to(made, tmp_path / "live")
         run_sql(
             database,
             "CREATE TABLE mark (n int)",
             "INSERT INTO mark VALUES (1)",
-            "INSERT INTO ops.instance (environment) VALUES ('test')",
+            "CREATE SCHEMA ops",
+            "CREATE TABLE ops.instance (environment text, epoch int)",
+            "INSERT INTO ops.instance VALUES ('test', 1)",
         )
         create_backup(database)
         run_sql(database, "UPDATE mark SET n = 2")
@@ -770,6 +809,77 @@ def test_a_swap_that_fails_half_way_is_taken_back(
         swap(live, beside, confirmed=str(live.url.database))
     assert databases(live) == before
     assert [scalar(live, "SELECT n FROM mark"), scalar(live, "SELECT n FROM mark", beside)] == [2, 1]
+
+
+def test_a_swap_interrupted_when_all_is_renamed_is_taken_back(
+    live: Database, beside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit: Callable[..., None] = restore._admit
+    opened = []
+
+    def fail(server: Any, name: str, *, yes: bool) -> None:
+        opened.extend([name] * yes)
+        if yes and len(opened) == 1:
+            raise KeyboardInterrupt
+        admit(server, name, yes=yes)
+
+    before = databases(live)
+    monkeypatch.setattr(restore, "_admit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        swap(live, beside, confirmed=str(live.url.database))
+    assert databases(live) == before
+    assert [scalar(live, "SELECT n FROM mark"), scalar(live, "SELECT n FROM mark", beside)] == [2, 1]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_swap_whose_session_is_ended_is_taken_back(
+    live: Database, beside: str, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    rename: Callable[..., None] = restore._rename
+    ended: list[int] = []
+
+    def end(connection: Any, old: str, new: str) -> None:
+        if not ended:
+            ended.append(connection.info.backend_pid)
+            if not heard:  # it is done, and nobody learns of it
+                rename(connection, old, new)
+            autocommit(server, f"SELECT pg_terminate_backend({ended[0]}, 5000)")
+        rename(connection, old, new)
+
+    before = databases(live)
+    monkeypatch.setattr(restore, "_rename", end)
+    with pytest.raises(RestoreFailed, match=f"The swap failed, and {live.url.database} is what it was: terminating"):
+        swap(live, beside, confirmed=str(live.url.database))
+    assert databases(live) == before
+    assert [scalar(live, "SELECT n FROM mark"), scalar(live, "SELECT n FROM mark", beside)] == [2, 1]
+
+
+# A server that is not there, a role that may not
+
+
+def test_a_server_that_is_down_is_named(saved: Saved) -> None:
+    down = with_settings(Database(saved.database.url.set(query={"host": "/nowhere", "port": "1"}), saved.settings))
+    before = visible(saved.folder)
+    with pytest.raises(ServerUnreachable):
+        create_backup(down)
+    with pytest.raises(ServerUnreachable):
+        restore_beside(down, None, "beside")
+    with pytest.raises(ServerUnreachable):
+        swap(down, "beside", confirmed=str(down.url.database))
+    assert visible(saved.folder) == before
+
+
+def test_a_role_that_may_not_read_a_table_or_make_a_database_is_told(
+    saved: Saved, tiny: Database, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    with another_role(server, tiny) as other:
+        with pytest.raises(BackupFailed, match="permission denied for table one"):
+            create_backup(saving_to(other, tmp_path / "theirs"))
+        assert visible(tmp_path / "theirs") == []
+        with pytest.raises(RestoreFailed, match="The database beside could not be made: permission denied"):
+            restore_beside(saving_to(other, saved.folder), None, "beside")
+    with another_role(server, saved.database) as other, pytest.raises(AccessDenied, match="schema ops"):
+        create_backup(saving_to(other, tmp_path / "theirs"))
 
 
 # Retention

@@ -18,8 +18,9 @@ from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from subjunctive_admin.db import Database
+from subjunctive_admin.db import Database, explain
 from subjunctive_admin.errors import Conflict, CouldNotBegin, SubjunctiveError
 from subjunctive_admin.ops.backup import manifest as files
 from subjunctive_admin.ops.backup.contents import Contents, read_contents
@@ -59,6 +60,8 @@ def create_backup(database: Database, *, progress: Progress | None = None) -> Ma
         try:
             with _snapshot(own) as connection:
                 made = _make(database, connection, folder, progress or (lambda *_: None))
+        except DBAPIError as error:
+            raise explain(error, own.url, write=False) from error
         finally:
             own.dispose()
         return _after(database, folder, made)
@@ -187,12 +190,18 @@ def _dump(
     reading.start()
 
     def watch() -> None:
+        reading.complain()
         written = partial.stat().st_size
         progress("Dump", min(written, expected), expected)
 
     try:
         with reaching(database.url, application_name()) as environment:
             run(command, environment, seconds=database.settings.backup_timeout, watch=watch)
+    except ProgramFailed:
+        # Without its transaction pg_dump knows no snapshot: say the cause, not the consequence.
+        reading.complain()
+        reading.cancel()
+        raise
     except BaseException:
         reading.cancel()
         raise
@@ -204,6 +213,8 @@ class _Reading:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # Now: a connection that was lost does not give its driver's any more.
+        self._driver: Any = connection.connection.driver_connection
         self._thread = threading.Thread(target=self._read, daemon=True, name="backup-contents")
         self._found: Contents | None = None
         self._error: Exception | None = None
@@ -213,8 +224,8 @@ class _Reading:
         self._thread.start()
 
     def cancel(self) -> None:
-        driver: Any = self._connection.connection.driver_connection
-        driver.cancel_safe(timeout=5)
+        if self._thread.is_alive():
+            self._driver.cancel_safe(timeout=5)
         self._thread.join(10)
 
     def result(self, progress: Callable[[int, int], None]) -> Contents:
@@ -225,10 +236,15 @@ class _Reading:
         except BaseException:
             self.cancel()
             raise
-        if self._error:
-            raise BackupFailed(f"The tables could not be read: {str(self._error).splitlines()[0]}.") from self._error
+        self.complain()
         assert self._found is not None
         return self._found
+
+    def complain(self) -> None:
+        """Raise `BackupFailed` when the reading has ended with an error."""
+        if self._error:
+            said = str(getattr(self._error, "orig", self._error)).splitlines()[0]
+            raise BackupFailed(f"The tables could not be read: {said}.") from self._error
 
     def _read(self) -> None:
         try:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import psutil
 from sqlalchemy import URL
 
 from subjunctive_admin.embedded import KEPT_VARIABLES, SUPPORTED, WINDOWS, binaries
@@ -28,6 +29,7 @@ from subjunctive_admin.errors import CouldNotBegin, EmbeddedServerError, Subjunc
 
 DEBIAN = Path("/usr/lib/postgresql")
 _SERVICE = "subjunctive"
+_SERVICE_FILE = "service.conf"
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.1
 _LINES_TOLD = 3
@@ -93,8 +95,9 @@ def _programs_in(folder: Path) -> Programs | None:
 @contextmanager
 def reaching(url: URL, name: str) -> Iterator[dict[str, str]]:
     """The environment in which a program finds the server of `url`; `name` is how the server knows it."""
-    with tempfile.TemporaryDirectory(prefix="subjunctive-") as folder:
-        file = Path(folder) / "service.conf"
+    _clear_remains()
+    with tempfile.TemporaryDirectory(prefix=f"subjunctive-{os.getpid()}-") as folder:
+        file = Path(folder) / _SERVICE_FILE
         file.touch(mode=0o600)
         file.write_text("\n".join([f"[{_SERVICE}]", *_service_lines(url)]) + "\n", encoding="utf-8")
         # An allow-list, as for the server: other PG* variables are meant for other servers.
@@ -103,6 +106,15 @@ def reaching(url: URL, name: str) -> Iterator[dict[str, str]]:
         limits = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0"
         given = {"PGSERVICEFILE": str(file), "PGSERVICE": _SERVICE, "PGAPPNAME": name, "PGOPTIONS": limits}
         yield kept | given
+
+
+def _clear_remains() -> None:
+    """Passwords outlive a process that was killed; the next one removes them."""
+    for file in Path(tempfile.gettempdir()).glob(f"subjunctive-*-*/{_SERVICE_FILE}"):
+        process = file.parent.name.split("-")[1]
+        ours = WINDOWS or file.parent.lstat().st_uid == os.geteuid()
+        if ours and process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _service_lines(url: URL) -> Iterator[str]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic
@@ -22,8 +21,9 @@ import psycopg
 from filelock import FileLock, Timeout
 from psycopg import sql
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from subjunctive_admin.db import Database
+from subjunctive_admin.db import Database, explain
 from subjunctive_admin.embedded import SUPPORTED, EmbeddedServer, unaffected_by_environment
 from subjunctive_admin.errors import Conflict, CouldNotBegin, NotFound, SubjunctiveError, UsageError
 from subjunctive_admin.ops.backup import manifest as files
@@ -102,7 +102,10 @@ def restore_into(
     """
     programs = programs_for(max(manifest.tool_major, _major(url)))
     with _maintenance(url) as server:
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(to)))
+        try:
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(to)))
+        except psycopg.Error as error:
+            raise RestoreFailed(f"The database {to} could not be made: {_first_line(error)}") from error
         missing = _missing_roles(server, manifest) if access else ()
     command = [
         programs.path("pg_restore"), "--exit-on-error", "--single-transaction", "--no-owner", "--no-password",
@@ -116,8 +119,8 @@ def restore_into(
     except BaseException as error:
         with _maintenance(url) as server:
             server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(to)))
-        if isinstance(error, ProgramFailed | psycopg.Error):
-            said = error.message if isinstance(error, ProgramFailed) else str(error).splitlines()[0]
+        if isinstance(error, ProgramFailed | psycopg.Error | DBAPIError):
+            said = error.message if isinstance(error, ProgramFailed) else _first_line(error)
             raise RestoreFailed(f"{manifest.name} could not be restored: {said}") from error
         raise
 
@@ -155,25 +158,46 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
     live = str(database.url.database)
     _refuse_no_copy(database, restored)
     kept = f"{live}_before_{_now():%Y%m%d_%H%M%S}"
-    epoch = _carry_over(database, restored)
-    database.dispose()
-    with _maintenance(database.url) as server:
-        done: list[Callable[[], None]] = []
-        try:
-            for name in (live, restored):
-                _admit(server, name, yes=False)
-                done.append(partial(_admit, server, name, yes=True))
-                _end_sessions(server, name)
-            _rename(server, live, kept)
-            done.append(partial(_rename, server, kept, live))
-            _rename(server, restored, live)
-        except BaseException:
-            for take_back in reversed(done):
-                take_back()
-            raise
-        for name in (live, kept):
-            _admit(server, name, yes=True)
+    try:
+        epoch = _carry_over(database, restored)
+        database.dispose()
+        _exchange(database.url, live, restored, kept)
+    except psycopg.Error as error:
+        raise RestoreFailed(f"The swap failed, and {live} is what it was: {_first_line(error)}") from error
     return Swapped(live, kept, epoch)
+
+
+def _exchange(url: URL, live: str, restored: str, kept: str) -> None:
+    try:
+        with _maintenance(url) as server:
+            for name in (live, restored):
+                _shut(server, name)
+            _rename(server, live, kept)
+            _rename(server, restored, live)
+            for name in (live, kept):
+                _admit(server, name, yes=True)
+    except BaseException:
+        _take_back(url, live, restored, kept)
+        raise
+
+
+def _take_back(url: URL, live: str, restored: str, kept: str) -> None:
+    """Go by what is there, in a session of its own: the one that failed may not have heard what it did."""
+    with _maintenance(url) as server:
+        there = {row[0] for row in server.execute("SELECT datname FROM pg_database").fetchall()}
+        if kept in there and live in there:
+            _shut(server, live)
+            _rename(server, live, restored)
+        if kept in there:
+            _shut(server, kept)
+            _rename(server, kept, live)
+        for name in (live, restored):
+            _admit(server, name, yes=True)
+
+
+def _shut(server: psycopg.Connection[Any], name: str) -> None:
+    _admit(server, name, yes=False)
+    _end_sessions(server, name)
 
 
 def require_typed(database: Database, confirmed: str | None) -> None:
@@ -320,9 +344,18 @@ def _maintenance(url: URL) -> Iterator[psycopg.Connection[Any]]:
 def _connected(url: URL) -> Iterator[psycopg.Connection[Any]]:
     address = url.set(drivername="postgresql").render_as_string(hide_password=False)
     options = {**unaffected_by_environment(), "application_name": application_name()}
-    with psycopg.connect(address, autocommit=True, connect_timeout=10, **options) as connection:
+    try:
+        connection = psycopg.connect(address, autocommit=True, connect_timeout=10, **options)
+    except psycopg.OperationalError as error:
+        raise explain(OperationalError(None, None, error), url, write=False) from error
+    with connection:
         connection.execute("SET statement_timeout = 0")
         yield connection
+
+
+def _first_line(error: psycopg.Error | DBAPIError) -> str:
+    said = str(error.orig if isinstance(error, DBAPIError) else error).strip() or type(error).__name__
+    return f"{said.splitlines()[0].rstrip('.')}."
 
 
 # The throwaway server
