@@ -18,7 +18,7 @@ from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import EmbeddedServer
 from subjunctive_admin.ops.backup import Manifest, create_backup
 from subjunctive_admin.ops.backup.manifest import dump_of
-from subjunctive_admin.settings import Settings, load_settings
+from subjunctive_admin.settings import Settings
 from tests.ops.health_verbs import run_sql, with_settings
 
 ROWS = 200
@@ -124,7 +124,3 @@ def lock_held_elsewhere(folder: Path) -> Iterator[None]:
         assert process.stdout.readline() == b"held\n"
         yield
         process.communicate()
-
-
-def settings_for(url: str, home: Path, **changed: Any) -> Settings:
-    return load_settings(database_url=url, home=home, **changed)
