@@ -418,8 +418,10 @@ class _Verb:
     def has_stressed_weak_vowel(self) -> bool:
         """Envíe, actúe, prohíba; verbs in -uar by rule, but for -cuar and -guar."""
         in_uar = self.base.endswith("uar") and self.base[-4:-3] not in ("c", "g") and len(self.stem) > 1
-        in_grafiar = self.base.endswith("grafiar")
-        return in_uar or in_grafiar or self.known in tables.STRESSED_I or self.known in tables.HIATUS
+        by_ending = (
+            self.base.endswith(("grafiar", "aizar", "eizar", "oizar")) and self.known not in tables.HIATUS_OR_NOT
+        )
+        return in_uar or by_ending or self.known in tables.STRESSED_I or self.known in tables.HIATUS
 
     @cached_property
     def is_ducir(self) -> bool:
@@ -432,7 +434,7 @@ class _Verb:
         base = self.base
         return (
             base.endswith(("cer", "cir"))
-            and base[-4:-3] in tuple("aeou")
+            and base[-4:-3] in tuple("aeous")
             and self.known not in tables.PLAIN_C
             and self.known not in _MODEL_OF
         )
@@ -689,7 +691,7 @@ class _Parts:
         if Rule.IRREGULAR in verb.without:
             return stem
         if verb.takes_zc:
-            return f"{stem[:-1]}zc"
+            return f"{stem[:-1].removesuffix('s')}zc"  # fosforescer: fosforezca
         return _with_y(stem) if verb.takes_y else stem
 
     def _present(self) -> Sequence[str]:

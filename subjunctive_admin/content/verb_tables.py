@@ -53,12 +53,12 @@ O_UE = _verbs(
     absolver cocer condoler conmover demoler desenvolver devolver disolver doler entremorder envolver escocer llover
     moler morder mover oler poder promover recocer recoser remorder remover resolver retorcer contorcer destorcer
     revolver soler torcer volver
-    redescontar apercollar percollar arrevolver desarrevolver entrevolver atorcer desacollar desencontrar desmoler
+    desaforar redescontar apercollar percollar arrevolver desarrevolver entremostrar entrevolver atorcer desacollar desencontrar desmoler
     empajolar premostrar resolgar unisonar remolar descocer alongar"""
 ) - _verbs("recoser enrocar")
 
 ALSO_REGULAR = _verbs(
-    """alongar amoblar aporcar asolar desengrosar desherbar desplegar encubertar engrosar errar estregar ferrar mancornar moblar plegar replegar
+    """alongar desaforar amoblar aporcar asolar desengrosar desherbar desplegar encubertar engrosar errar estregar ferrar mancornar moblar plegar replegar
     restregar salpimentar soterrar"""
 )
 """Verbs of the two lists above that are also conjugated without the change, and no less rightly: asuele, asole."""
@@ -66,7 +66,7 @@ ALSO_E_IE = _verbs(
     """aferrar remembrar aterrar atestar cimentar derrengar descimentar desinvernar destemplar emparentar invernar regimentar
     templar"""
 )
-ALSO_O_UE = _verbs("enrocar aforar desaforar derrocar")
+ALSO_O_UE = _verbs("enrocar aforar derrocar")
 """Regular verbs that also change their vowel, less often or in one sense: emparente, empariente."""
 
 IE_I = _verbs(
@@ -110,11 +110,11 @@ STRESSED_I_OR_NOT = _verbs(
 """Both are right: historíe, historie."""
 PLAIN_I_OR_STRESSED = _verbs("afiliar cariar filiar vanagloriar")
 """Both are right, and the other one comes first: afilie, afilíe."""
-STRESSED_U_OR_NOT = _verbs("adecuar colicuar evacuar licuar oblicuar promiscuar anticuar inadecuar")
+STRESSED_U_OR_NOT = _verbs("adecuar colicuar evacuar licuar oblicuar promiscuar anticuar apropincuar inadecuar")
 """Verbs in -cuar: adecúe and adecue."""
 
 HIATUS = _verbs(
-    """ahuchar cafeinar desainar desraizar desteinar reilar reinstar reusar sainar atraillar baraustar cabrahigar desahitar desaislar desatraillar desprohibir encabrahigar parahusar retahilar
+    """ahuchar cafeinar desainar desraizar desteinar reilar reinstar reusar sainar atraillar baraustar cabrahigar desahitar desaislar desatraillar desprohibir encabrahigar parahusar raspahilar retahilar
     reuntar traillar zahumar
     ahijar prohijar desahijar ahilar rehilar sobrehilar ahincar ahitar airar aislar amohinar arcaizar ateizar
     cohibir prohibir descafeinar enraizar desenraizar europeizar hebraizar judaizar reunir
@@ -153,7 +153,7 @@ FAMILIES: dict[str, frozenset[str]] = {
     "contradecir": _verbs("condecir desdecir"),
     "bendecir": _verbs("maldecir"),
     "traer": _verbs(
-        "abstraer bistraer destraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
+        "abstraer bistraer dentrotraer destraer protraer sobretraer substraer atraer contraer desatraer detraer distraer extraer maltraer retraer retrotraer subtraer sustraer"
     ),
     "caer": _verbs("acaer decaer descaer escaer recaer"),
     "oír": _verbs("desoír entreoír reoír trasoír"),
