@@ -513,6 +513,16 @@ def backup_restore(
     _print_json(facts) if as_json else _print("\n".join(lines))
 
 
+@backup.command("repair")
+def backup_repair() -> None:
+    """Finish or take back a swap that was killed half-way, so that the database is open again."""
+    from subjunctive_admin.ops.backup import repair_swap  # noqa: PLC0415
+
+    with _database("backup") as database:
+        said = repair_swap(database)
+    _print(said or "There is no swap to repair.")
+
+
 @backup.command("prune")
 def backup_prune(
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without this, only say what would go.")] = False,

@@ -382,6 +382,12 @@ _CONNECTION_REASONS: tuple[tuple[str, type[DatabaseUnavailable], str, str], ...]
         "turn ssl on in the server; without sslmode in the address the connection is not encrypted",
     ),
     (
+        r"not currently accepting connections",
+        ServerUnreachable,
+        "The database {database} is closed to connections: a restored one is being swapped in, or that was killed.",
+        "wait a moment; if no swap is at work: subjunctive-admin backup repair",
+    ),
+    (
         r"too many (clients|connections)|remaining connection slots",
         NoConnectionLeft,
         "The server at {address} has no connection left.",

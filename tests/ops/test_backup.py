@@ -22,7 +22,15 @@ from sqlalchemy import text
 
 from subjunctive_admin.db import Database
 from subjunctive_admin.embedded import EmbeddedServer
-from subjunctive_admin.errors import AccessDenied, Conflict, CouldNotBegin, NotFound, ServerUnreachable, UsageError
+from subjunctive_admin.errors import (
+    AccessDenied,
+    Conflict,
+    CouldNotBegin,
+    NotFound,
+    ServerUnreachable,
+    SubjunctiveError,
+    UsageError,
+)
 from subjunctive_admin.ops.backup import (
     BackupFailed,
     DamagedBackup,
@@ -33,6 +41,7 @@ from subjunctive_admin.ops.backup import (
     programs,
     prune,
     read_folder,
+    repair_swap,
     restore,
     restore_beside,
     swap,
@@ -978,3 +987,51 @@ def test_pruning_waits_for_no_backup_at_work(tmp_path: Path) -> None:
 def test_pruning_where_nothing_is_makes_nothing(tmp_path: Path) -> None:
     assert prune(rules(tmp_path), apply=True).kept == ()
     assert not (tmp_path / "kept").exists()
+
+
+# A swap that was killed
+
+
+def killed_after(live: Database, beside: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A swap that a kill stops before its rename number `steps`: nothing is taken back, the journal stays."""
+    done = iter(range(steps))
+    rename = restore._rename
+
+    def renamed(server: Any, old: str, new: str) -> None:
+        if next(done, None) is None:
+            raise ZeroDivisionError
+        rename(server, old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore, "_rename", renamed)
+        patch.setattr(restore, "_take_back", lambda *_: None)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(ZeroDivisionError):
+            swap(live, beside, confirmed=live.url.database)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_killed_swap_closes_the_database_until_it_is_repaired(
+    live: Database, beside: str, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    killed_after(live, beside, steps, monkeypatch)
+    said = "not currently accepting|is closed to connections|has no database"
+    with pytest.raises(SubjunctiveError, match=said), live.connection():
+        pass
+    assert repair_swap(live) == (
+        f"The swap was taken back: {live.url.database} is what it was, and {beside} is beside it."
+    )
+    with live.connection() as connection:
+        assert connection.scalar(text("SELECT epoch FROM ops.instance")) == 1
+    assert repair_swap(live) is None
+
+
+def test_a_swap_that_was_killed_when_it_was_done_is_left_done(live: Database, beside: str) -> None:
+    folder = live.settings.backup_folder
+    assert folder is not None
+    done = swap(live, beside, confirmed=live.url.database)
+    noted = {"live": done.database, "restored": beside, "kept": done.kept_as}
+    (folder / "swap.json").write_text(json.dumps(noted))
+    assert repair_swap(live) == f"The swap had been finished; the database before it is kept as {done.kept_as}."
+    with live.connection() as connection:
+        assert connection.scalar(text("SELECT epoch FROM ops.instance")) == done.epoch

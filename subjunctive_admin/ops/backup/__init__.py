@@ -12,6 +12,7 @@ from subjunctive_admin.ops.backup.manifest import DamagedBackup, Manifest, Unusa
 from subjunctive_admin.ops.backup.restore import (
     RestoreFailed,
     Swapped,
+    repair_swap,
     require_typed,
     restore_beside,
     swap,
@@ -32,6 +33,7 @@ __all__ = [
     "find",
     "prune",
     "read_folder",
+    "repair_swap",
     "require_typed",
     "restore_beside",
     "swap",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ from subjunctive_admin.ops.backup.manifest import DamagedBackup, Manifest, Verif
 from subjunctive_admin.ops.backup.programs import ProgramFailed, programs_for, reaching, run
 from subjunctive_admin.settings import Settings
 
-_PROOF = "proof"
+_PROOF, _JOURNAL = "proof", "swap.json"
 
 
 class RestoreFailed(SubjunctiveError):
@@ -158,13 +159,43 @@ def swap(database: Database, restored: str, *, confirmed: str | None) -> Swapped
     live = str(database.url.database)
     _refuse_no_copy(database, restored)
     kept = f"{live}_before_{_now():%Y%m%d_%H%M%S}"
-    try:
-        epoch = _carry_over(database, restored)
-        database.dispose()
-        _exchange(database.url, live, restored, kept)
-    except psycopg.Error as error:
-        raise RestoreFailed(f"The swap failed, and {live} is what it was: {_first_line(error)}") from error
+    folder = backup_folder(database.settings)
+    with files.locked(folder):
+        journal = folder / _JOURNAL
+        try:
+            epoch = _carry_over(database, restored)
+            database.dispose()
+            journal.write_text(json.dumps({"live": live, "restored": restored, "kept": kept}), encoding="utf-8")
+            _exchange(database.url, live, restored, kept)
+        except psycopg.Error as error:
+            raise RestoreFailed(f"The swap failed, and {live} is what it was: {_first_line(error)}") from error
+        finally:
+            # Whatever ended it here, it is done or taken back; only a kill leaves this behind.
+            journal.unlink(missing_ok=True)
     return Swapped(live, kept, epoch)
+
+
+def repair_swap(database: Database) -> str | None:
+    """Finish or take back a swap that was killed half-way; what is true now, None where there is nothing to repair.
+
+    It is finished when the restored database is in its place and open. Raises `Conflict` while a swap is at work.
+    """
+    folder = backup_folder(database.settings)
+    if not (folder / _JOURNAL).exists():
+        return None
+    with files.locked(folder):
+        noted = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+        live, restored, kept = (str(noted[name]) for name in ("live", "restored", "kept"))
+        with _maintenance(database.url) as server:
+            there = dict(server.execute("SELECT datname, datallowconn FROM pg_database").fetchall())
+            finished = kept in there and there.get(live, False)
+            if finished:
+                _admit(server, kept, yes=True)
+        if not finished:
+            _take_back(database.url, live, restored, kept)
+        (folder / _JOURNAL).unlink()
+    said = f"The swap had been finished; the database before it is kept as {kept}."
+    return said if finished else f"The swap was taken back: {live} is what it was, and {restored} is beside it."
 
 
 def _exchange(url: URL, live: str, restored: str, kept: str) -> None:
