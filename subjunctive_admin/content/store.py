@@ -227,7 +227,8 @@ def add(session: Session, content: Content, *, actor: str, note: str = "") -> Do
     if session.scalar(select(func.count()).where(_KEYS[content.kind] == content.key)):
         raise Conflict(f"There is already a {content.kind} {content.key!r}.", next_step="edit it instead")
     editing = Editing(session, OperationKind.ADD, actor=actor, note=note)
-    editing.publish(content)
+    # As a new row: of two editors at once, the second is refused by the key and changes nothing of the first's.
+    editing.publish_all([content], new=True)
     return editing.done(f"{content.key} was added and is live.")
 
 
@@ -383,15 +384,20 @@ class Editing:
         """Write the item's live row and its revision; returns the revision's number."""
         return self.publish_all([content])[0]
 
-    def publish_all(self, contents: Sequence[Content]) -> list[int]:
-        """Write items of one kind, each with its revision, in a few statements; returns the revisions' numbers."""
+    def publish_all(self, contents: Sequence[Content], *, new: bool = False) -> list[int]:
+        """Write items of one kind, each with its revision, in a few statements; returns the revisions' numbers.
+
+        `new` ones are only inserted: PostgreSQL refuses a key that is there by now.
+        """
         kind = contents[0].kind
         keys = [content.key for content in contents]
         numbers = _last_revisions(self._session, kind, keys)
         # Looked up before a new row joins the session: a query would flush it half filled.
         columns = [self._columns(content) for content in contents]
-        found = self._session.execute(select(_KEYS[kind], TABLES[kind]).where(_KEYS[kind].in_(keys)))
-        rows: dict[str, Any] = dict(found.all())
+        rows: dict[str, Any] = {}
+        if not new:
+            found = self._session.execute(select(_KEYS[kind], TABLES[kind]).where(_KEYS[kind].in_(keys)))
+            rows = dict(found.all())
         for content, values in zip(contents, columns, strict=True):
             key = content.key
             numbers[key] = numbers.get(key, 0) + 1

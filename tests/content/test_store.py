@@ -298,6 +298,24 @@ def test_two_editors_adding_the_same_verb_leave_one_and_the_other_reads_why(data
         assert count_of(session, Operation) == 1
 
 
+def test_a_verb_that_came_after_the_look_is_not_overwritten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = store._last_revisions
+
+    def while_another_adds(session: Session, kind: ItemKind, keys: Any) -> dict[str, int]:
+        monkeypatch.setattr(store, "_last_revisions", last)
+        with database.session(write=True) as other:
+            store.add(other, verb(english_translation="to talk"), actor="berta")
+        return last(session, kind, keys)
+
+    monkeypatch.setattr(store, "_last_revisions", while_another_adds)
+    with pytest.raises(ConstraintRefused), database.session(write=True) as session:
+        store.add(session, verb(), actor="ana")
+    with database.session() as session:
+        assert (translation(session), told(session)) == ("to talk", [(1, "add", "berta")])
+
+
 def test_two_editors_taking_back_the_same_change_take_it_back_once(database: Database) -> None:
     with database.session(write=True) as session:
         added(session, verb())
