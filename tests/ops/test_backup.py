@@ -542,7 +542,11 @@ def test_what_a_killed_run_left_is_cleared_by_the_next_one(tiny: Database) -> No
         (folder / f"{dead}{ending}").write_text("half")
     (folder / "mine.partial").write_text("mine")
     made = create_backup(tiny)
-    assert visible(folder) == sorted(["mine.partial", *(f"{made.name}{e}" for e in (".dump", ".globals.sql", ".json"))])
+    whole = [f"{dead}.dump", f"{dead}.globals.sql"]
+    ours = [f"{made.name}{ending}" for ending in (".dump", ".globals.sql", ".json")]
+    assert visible(folder) == sorted(["mine.partial", *whole, *ours])
+    prune(tiny.settings, apply=True)
+    assert visible(folder) == sorted(["mine.partial", *ours])
 
 
 def test_a_server_without_fitting_programs_is_refused(tiny: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -969,6 +973,23 @@ def test_pruning_is_a_dry_run_unless_applied(tmp_path: Path) -> None:
     assert prune(rules(tmp_path), apply=True) == replace(found, applied=True)
     assert visible(tmp_path / "kept") == [f"{names[0]}{ending}" for ending in (".dump", ".globals.sql", ".json")]
     assert prune(rules(tmp_path), apply=True).dropped == ()
+
+
+def test_a_dump_whose_manifest_is_damaged_is_left_to_a_person(tmp_path: Path) -> None:
+    made_at(tmp_path / "kept", NOW)
+    damaged = made_at(tmp_path / "kept", NOW - timedelta(days=30))
+    (tmp_path / "kept" / f"{damaged}.json").write_text("{")
+    assert prune(rules(tmp_path), apply=True).unusable == ()
+    assert f"{damaged}.dump" in visible(tmp_path / "kept")
+
+
+def test_a_column_cannot_stand_for_its_row(tiny: Database) -> None:
+    run_sql(tiny, "CREATE TABLE named (t int, other int)", "INSERT INTO named VALUES (1, 1)")
+    with tiny.connection() as connection:
+        before = read_contents(connection)
+    run_sql(tiny, "UPDATE named SET other = 2")
+    with tiny.connection() as connection:
+        assert differences(before, read_contents(connection)) == ["public.named has other values in its 1 rows"]
 
 
 def test_the_age_is_the_names_whatever_the_files_say(tmp_path: Path) -> None:

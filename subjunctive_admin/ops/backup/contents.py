@@ -67,7 +67,9 @@ def read_contents(connection: Connection, progress: Callable[[int, int], None] |
             progress(number, len(names))
         row = connection.execute(
             # The name comes quoted from the catalog.
-            text(f"SELECT count(*) AS rows, coalesce(sum(hashtextextended(t::text, 0)), 0) AS hash FROM {quoted} t")  # noqa: S608
+            text(
+                f"SELECT count(*) AS rows, coalesce(sum(hashtextextended(whole_row::text, 0)), 0) AS hash FROM {quoted} whole_row"
+            )  # noqa: S608
         ).one()
         found[name] = (row.rows, str(row.hash))
     # Last: it sets the search path.

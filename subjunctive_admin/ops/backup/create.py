@@ -68,10 +68,9 @@ def create_backup(database: Database, *, progress: Progress | None = None) -> Ma
 
 
 def _clear_remains(folder: Path) -> None:
-    """Whoever holds the folder's lock finds what a killed backup left: parts, and a dump without its manifest."""
+    """Whoever holds the folder's lock finds the parts that a killed backup left; whole files are left to `prune`."""
     for path in list(folder.iterdir()):
-        name = files.name_of(path)
-        if name and (path.suffix == ".partial" or not (folder / f"{name}.json").exists()):
+        if path.suffix == ".partial" and files.name_of(path):
             path.unlink()
 
 

@@ -132,11 +132,15 @@ def _moment(written: str) -> datetime:
 
 @dataclass(frozen=True)
 class Unusable:
-    """What lies in the folder under a backup's name and is none; `reason` says why."""
+    """What lies in the folder under a backup's name and is none; `reason` says why.
+
+    Without a manifest it was never completed; one that has a manifest, if a damaged one, may hold a sound dump.
+    """
 
     name: str
     reason: str
     bytes: int
+    has_manifest: bool = False
 
 
 def backup_folder(settings: Settings) -> Path:
@@ -203,7 +207,7 @@ def read_folder(folder: Path) -> tuple[list[Manifest], list[Unusable]]:
             manifests.append(_read(folder, name))
         except DamagedBackup as error:
             size = sum(path.stat().st_size for path in files_of(folder, name))
-            unusable.append(Unusable(name, error.message, size))
+            unusable.append(Unusable(name, error.message, size, (folder / f"{name}.json").exists()))
     return sorted(manifests, key=lambda one: (one.created_at, one.name), reverse=True), unusable
 
 

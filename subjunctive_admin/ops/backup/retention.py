@@ -22,7 +22,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What stays, what goes, and what is none and goes too; `applied` says whether it is gone. Sizes in bytes."""
+    """What stays, what goes, and what was never completed and goes too; `applied` says whether it is gone. Sizes in bytes."""
 
     kept: tuple[Kept, ...]
     dropped: tuple[Manifest, ...]
@@ -64,7 +64,9 @@ def prune(settings: Settings, *, apply: bool = False) -> Pruning:
     if not folder.is_dir():
         return Pruning((), (), (), apply)
     with files.locked(folder):
-        manifests, unusable = files.read_folder(folder)
+        manifests, every = files.read_folder(folder)
+        # What has a manifest was whole once, and perhaps only the manifest is damaged: a person decides.
+        unusable = [one for one in every if not one.has_manifest]
         kept, dropped = choose(manifests, settings)
         if apply:
             for name in (*(one.name for one in dropped), *(one.name for one in unusable)):
