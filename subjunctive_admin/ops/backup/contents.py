@@ -65,12 +65,10 @@ def read_contents(connection: Connection, progress: Callable[[int, int], None] |
     for number, (name, quoted) in enumerate(names.items(), 1):
         if progress:
             progress(number, len(names))
-        row = connection.execute(
-            # The name comes quoted from the catalog.
-            text(
-                f"SELECT count(*) AS rows, coalesce(sum(hashtextextended(whole_row::text, 0)), 0) AS hash FROM {quoted} whole_row"
-            )  # noqa: S608
-        ).one()
+        # The name comes quoted from the catalog.
+        hashed = "coalesce(sum(hashtextextended(whole_row::text, 0)), 0)"
+        query = f"SELECT count(*) AS rows, {hashed} AS hash FROM {quoted} whole_row"  # noqa: S608
+        row = connection.execute(text(query)).one()
         found[name] = (row.rows, str(row.hash))
     # Last: it sets the search path.
     definitions = json.dumps(schema.fingerprint(connection), sort_keys=True)
