@@ -85,7 +85,7 @@ class Reading:
 def grade(question: Question, answer: str) -> Grade:
     """The verdict; for a wrong answer the error, and the form of the verb that it is, if it is one."""
     given = normalised(answer)
-    accepted = [normalised(text) for text in question.accepted_answers]
+    accepted = _normalised_all(tuple(question.accepted_answers))
     if given in accepted:
         return Grade(Verdict.CORRECT if given == accepted[0] else Verdict.ACCEPTED)
     if cell := _nearest(question.tense, question.person, _stored(question.forms, given)):
@@ -141,6 +141,12 @@ def _between(mine: Sequence[str], theirs: Sequence[str]) -> tuple[Sequence[str],
     while end < min(len(mine), len(theirs)) - start and mine[-1 - end] == theirs[-1 - end]:
         end += 1
     return mine[start : len(mine) - end], theirs[start : len(theirs) - end]
+
+
+@lru_cache(maxsize=4096)
+def _normalised_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Of an exercise's accepted answers, which are compared with every answer to it."""
+    return tuple(map(normalised, texts))
 
 
 def normalised(text: str) -> str:
