@@ -206,6 +206,7 @@ class PoolReading:
     wait_p50_ms: float
     wait_p95_ms: float
     wait_max_ms: float
+    hold_p50_ms: float
     hold_p95_ms: float
     hold_max_ms: float
 
@@ -242,6 +243,7 @@ def read_pool(pool: Pool, monitor: PoolMonitor, suspect_after: float = 60.0) -> 
         wait_p50_ms=percentile(waits, 0.5),
         wait_p95_ms=percentile(waits, 0.95),
         wait_max_ms=max(waits, default=0.0),
+        hold_p50_ms=percentile(holds, 0.5),
         hold_p95_ms=percentile(holds, 0.95),
         hold_max_ms=max(holds, default=0.0),
     )

@@ -25,6 +25,14 @@ _STOP_SECONDS = 1.0
 Readings = Callable[[], tuple[str, Mapping[str, PoolReading]]]
 
 
+_COLUMNS = PoolSample.__table__.columns.keys()
+
+
+def _sampled(reading: PoolReading) -> dict[str, float]:
+    """What a sample keeps of a reading."""
+    return {name: value for name, value in reading.as_dict().items() if name in _COLUMNS}
+
+
 class PoolPublisher:
     """Writes a sample of each pool every `interval` seconds until it is stopped.
 
@@ -73,7 +81,7 @@ class PoolPublisher:
         if not readings:
             return  # no pool was used yet
         rows = [
-            {"application_name": name, "pool": pool, "interval_s": self.interval, **reading.as_dict()}
+            {"application_name": name, "pool": pool, "interval_s": self.interval, **_sampled(reading)}
             for pool, reading in readings.items()
         ]
         with self._connect() as connection:

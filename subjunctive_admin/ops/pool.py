@@ -294,7 +294,8 @@ def pool_text(report: PoolReport) -> str:
     budget = report.budget
     facts = {"This process": said_pool(report.reading), "Waits": _said_waits(report.reading)}
     if report.reading.checkouts:
-        facts["Holds"] = f"p95 {report.reading.hold_p95_ms:.1f} ms, max {report.reading.hold_max_ms:.1f} ms"
+        one = report.reading
+        facts["Holds"] = f"p50 {one.hold_p50_ms:.1f} ms, p95 {one.hold_p95_ms:.1f} ms, max {one.hold_max_ms:.1f} ms"
         facts["Replaced"] = said_replaced(report.reading)
     if report.async_reading:
         facts["Async"] = said_pool(report.async_reading)
